@@ -1,0 +1,1 @@
+"""Source video -> clips worth training on."""

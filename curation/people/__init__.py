@@ -1,0 +1,1 @@
+"""People found, tracked and given keypoints; used by curation, rendering and inference."""

@@ -1,0 +1,1 @@
+"""What the other packages hand each other: records, tables, shards, video files."""

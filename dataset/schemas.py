@@ -1,0 +1,140 @@
+"""The columns of every table (docs/data-format.md explains them with examples)."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+_PROVENANCE = [
+    pa.field("recipe", pa.string(), nullable=False),
+    pa.field("created_at", pa.timestamp("us", tz="UTC"), nullable=False),
+]
+
+
+def _table(*fields: tuple[str, pa.DataType]) -> pa.Schema:
+    return pa.schema([pa.field(name, kind) for name, kind in fields] + _PROVENANCE)
+
+
+_FLOATS = pa.list_(pa.float32())
+_INTS = pa.list_(pa.int32())
+
+SCHEMAS: dict[str, pa.Schema] = {
+    "videos": _table(
+        ("source_id", pa.string()),
+        ("path", pa.string()),
+        ("content_sha256", pa.string()),
+        ("size_bytes", pa.int64()),
+        ("url", pa.string()),
+        ("platform", pa.string()),
+        ("licence", pa.string()),
+        ("consent", pa.string()),
+        ("start_seconds", pa.float64()),
+        ("end_seconds", pa.float64()),
+        ("width", pa.int32()),
+        ("height", pa.int32()),
+        ("fps", pa.float64()),
+        ("frames", pa.int32()),
+        ("duration_seconds", pa.float64()),
+        ("codec", pa.string()),
+    ),
+    "clips": _table(
+        ("clip_id", pa.string()),
+        ("source_id", pa.string()),
+        ("video_path", pa.string()),
+        ("track", pa.int32()),
+        ("start_seconds", pa.float64()),
+        ("end_seconds", pa.float64()),
+        ("fps", pa.float64()),
+        ("frames", pa.int32()),
+        ("width", pa.int32()),
+        ("height", pa.int32()),
+        ("boxes", _FLOATS),
+        ("persons_mean", pa.float32()),
+        ("persons_max", pa.int32()),
+        ("second_person_share", pa.float32()),
+        ("track_coverage", pa.float32()),
+        ("person_share", pa.float32()),
+        ("keypoint_confidence", pa.float32()),
+        ("full_body_share", pa.float32()),
+        ("sharpness", pa.float32()),
+        ("motion", pa.float32()),
+    ),
+    "selection": _table(
+        ("clip_id", pa.string()),
+        ("source_id", pa.string()),
+        ("curate_recipe", pa.string()),
+        ("selected", pa.bool_()),
+        ("reason", pa.string()),
+    ),
+    "guidance": _table(
+        ("clip_id", pa.string()),
+        ("source_id", pa.string()),
+        ("fps", pa.float64()),
+        ("frames", pa.int32()),
+        ("width", pa.int32()),
+        ("height", pa.int32()),
+        ("focal_length_px", pa.float64()),
+        ("boxes", _FLOATS),
+        ("betas", _FLOATS),
+        ("global_orient", _FLOATS),
+        ("body_pose", _FLOATS),
+        ("transl", _FLOATS),
+        ("reprojection_error_px", _FLOATS),
+        ("keypoints", _FLOATS),
+        ("silhouette_iou", pa.float32()),
+        ("rgb", pa.large_binary()),
+        ("depth", pa.large_binary()),
+        ("normal", pa.large_binary()),
+        ("semantic_map", pa.large_binary()),
+        ("dwpose", pa.large_binary()),
+        ("mask", pa.large_binary()),
+    ),
+    "latents": _table(
+        ("clip_id", pa.string()),
+        ("guidance_recipe", pa.string()),
+        ("frames", pa.int32()),
+        ("size", pa.int32()),
+        ("crop", _FLOATS),
+        ("latents", pa.large_binary()),
+        ("latents_shape", _INTS),
+        ("image_embeds", pa.large_binary()),
+        ("image_embeds_shape", _INTS),
+        ("image_encoder_trained", pa.bool_()),
+    ),
+    "animations": _table(
+        ("animation_id", pa.string()),
+        ("reference", pa.string()),
+        ("motion", pa.string()),
+        ("frames", pa.int32()),
+        ("size", pa.int32()),
+        ("seed", pa.int64()),
+        ("video_path", pa.string()),
+        ("frames_path", pa.string()),
+        ("checkpoint", pa.string()),
+        ("seconds", pa.float64()),
+        ("notes", pa.string()),
+    ),
+    "outcomes": _table(
+        ("key", pa.string()),
+        ("job", pa.string()),
+        ("status", pa.string()),
+        ("reason", pa.string()),
+        ("message", pa.string()),
+        ("attempts", pa.int32()),
+        ("seconds", pa.float64()),
+        ("versions", pa.string()),
+    ),
+}
+
+KEYS = {
+    "videos": "source_id",
+    "clips": "clip_id",
+    "selection": "clip_id",
+    "guidance": "clip_id",
+    "latents": "clip_id",
+    "animations": "animation_id",
+    "outcomes": "key",
+}
+"""The column that, with ``recipe``, names a row. ``outcomes`` rows are named by key, job and recipe."""
+
+MEDIA_COLUMNS = ("rgb", "depth", "normal", "semantic_map", "dwpose", "mask", "latents", "image_embeds")
+"""Already compressed or raw tensors: written without compression or statistics."""

@@ -1,0 +1,1 @@
+"""Reference image + motion + checkpoint -> video; evaluation."""

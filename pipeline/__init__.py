@@ -1,0 +1,1 @@
+"""The jobs on Ray, the configuration, the command line, the report."""

@@ -1,0 +1,1 @@
+"""Clip -> SMPL body -> guidance maps."""

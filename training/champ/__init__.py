@@ -1,0 +1,1 @@
+"""Champ's network, built from diffusers' own classes."""
