@@ -35,7 +35,7 @@ def linear_to_srgb(light: Float[np.ndarray, "*shape"]) -> Float[np.ndarray, "*sh
 
 
 @cache
-def _srgb_table() -> UInt8[np.ndarray, "65536"]:
+def _srgb_table() -> UInt8[np.ndarray, " 65536"]:
     light = np.arange(_TABLE_STEPS + 1) / _TABLE_STEPS
     return np.floor(linear_to_srgb(light) * 255 + 0.5).astype(np.uint8)
 
@@ -46,7 +46,7 @@ def linear_to_srgb8(light: Float32[np.ndarray, "*shape"]) -> UInt8[np.ndarray, "
 
 
 def vertex_colours(
-    vertex_parts: Int32[np.ndarray, "vertices"],
+    vertex_parts: Int32[np.ndarray, " vertices"],
 ) -> Float32[np.ndarray, "vertices 3"]:
     """The colour of each vertex's part in linear light, in which colours are interpolated."""
     return srgb_to_linear(PART_COLOURS / 255.0).astype(np.float32)[vertex_parts]

@@ -24,7 +24,7 @@ class Mesh:
     """
 
     triangles: Int32[np.ndarray, "triangles 3"]
-    vertex_parts: Int32[np.ndarray, "vertices"]
+    vertex_parts: Int32[np.ndarray, " vertices"]
 
     def __post_init__(self) -> None:
         _check_indices("triangles", self.triangles, limit=len(self.vertex_parts), ndim=2)
@@ -37,7 +37,7 @@ class Mesh:
         """How many vertices the mesh has."""
         return len(self.vertex_parts)
 
-    def triangle_parts(self) -> Int32[np.ndarray, "triangles"]:
+    def triangle_parts(self) -> Int32[np.ndarray, " triangles"]:
         """The part each triangle belongs to: that of most of its vertices, else of its first."""
         first, second, third = self.vertex_parts[self.triangles].T
         return np.where(second == third, second, first).astype(np.int32)

@@ -92,7 +92,7 @@ def check_scene(vertices: np.ndarray, mesh: Mesh, camera: Camera) -> None:
 
 
 def open_rasterizer(backend: Backend = "auto") -> Rasterizer:
-    """Open the rasteriser that ``backend`` names; ``auto`` takes OpenGL where it works, else the CPU.
+    """Open the rasteriser that ``backend`` names; ``auto`` takes OpenGL, else the CPU.
 
     Raises:
         ValueError: an unknown backend, or OpenGL already runs in this process on another platform.
