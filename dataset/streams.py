@@ -1,0 +1,216 @@
+"""The pipeline's own video streams: short groups, no B-frames, every value as it went in.
+
+A stream is an MP4 file in memory, a column of the ``guidance`` table. Colour streams are H.264 in
+RGB (no conversion to YUV, so nothing is rounded), grey ones H.264 luma alone, both at quantiser 0,
+which is lossless. Within an error of 2/255 no lossy setting was smaller
+(docs/decisions/stream-codecs.md), so nothing is given away.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+
+import av
+import av.error
+import numpy as np
+from av.container import InputContainer, OutputContainer
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+from jaxtyping import UInt8
+
+from dataset.errors import ItemError
+from dataset.records import STREAM_NAMES
+
+GREY_STREAMS = ("depth", "mask")
+"""Streams of one channel; the others have three (RGB)."""
+
+GROUP_FRAMES = 12
+"""Frames from one key frame to the next: what a random read decodes at most."""
+
+_FULL_RANGE = 2  # AVCOL_RANGE_JPEG: 0 is black and 255 white, also for other people's readers
+_H264 = {
+    "qp": "0",
+    "preset": "veryfast",
+    "bf": "0",  # decoding order is frame order: an index entry is a frame
+    "x264-params": f"keyint={GROUP_FRAMES}:min-keyint={GROUP_FRAMES}:scenecut=0:threads=1",
+}
+
+
+def encode_stream(
+    frames: UInt8[np.ndarray, "frames height width channels"], *, name: str, fps: float
+) -> bytes:
+    """The MP4 bytes of a clip's frames, losslessly and the same bytes every time.
+
+    Args:
+        frames: RGB, or one channel for the streams of ``GREY_STREAMS``; any size, odd ones too.
+        name: One of ``STREAM_NAMES``.
+        fps: Frames per second, for players; readers here go by frame index.
+
+    Raises:
+        ValueError: An unknown name, another shape or type, no frames, or an fps of 0 or less.
+    """
+    channels = stream_channels(name)
+    if frames.dtype != np.uint8 or frames.ndim != 4 or frames.shape[3] != channels:
+        raise ValueError(
+            f"stream {name!r} takes uint8 frames x height x width x {channels}, "
+            f"got {frames.dtype} {frames.shape}"
+        )
+    if 0 in frames.shape:
+        raise ValueError(f"stream {name!r} needs at least one frame and pixel, got {frames.shape}")
+    if not fps > 0:
+        raise ValueError(f"fps must be above 0, got {fps}")
+    buffer = io.BytesIO()
+    with av.open(buffer, "w", format="mp4") as container:
+        stream = _add_stream(container, frames.shape, Fraction(fps).limit_denominator(1001))
+        for packet in _encode(stream, frames):
+            container.mux(packet)
+    return buffer.getvalue()
+
+
+def decode_stream(
+    data: bytes, indices: Sequence[int] | None = None, *, channels: int = 3
+) -> UInt8[np.ndarray, "frames height width channels"]:
+    """Frames of a stream by index, exactly as they were encoded.
+
+    Args:
+        data: What ``encode_stream`` returned.
+        indices: Frame numbers from 0, in any order, repeats allowed; ``None`` for all.
+        channels: 3 repeats a grey stream's channel (as the network wants depth); 1 is for grey
+            streams alone.
+
+    Raises:
+        ValueError: An index outside the stream, or one channel asked of a colour stream.
+        ItemError: ``stream.damaged``: the bytes are not a stream, or are incomplete.
+    """
+    if channels not in (1, 3):
+        raise ValueError(f"channels must be 1 or 3, got {channels}")
+    with _open(data) as container:
+        starts, keys = _index(container.streams.video[0])
+        wanted = range(len(starts)) if indices is None else [int(i) for i in indices]
+        bad = [i for i in wanted if not 0 <= i < len(starts)]
+        if bad:
+            raise ValueError(f"frame {bad[0]} is outside the stream of {len(starts)} frames")
+        return _collect(container, starts, keys, wanted, channels)
+
+
+def stream_length(data: bytes) -> int:
+    """How many frames a stream has, from its index alone (nothing is decoded).
+
+    Raises:
+        ItemError: ``stream.damaged``: the bytes are not a stream.
+    """
+    with _open(data) as container:
+        return len(_index(container.streams.video[0])[0])
+
+
+def stream_channels(name: str) -> int:
+    """1 for the grey streams, 3 for the colour ones; ``ValueError`` for any other name."""
+    if name not in STREAM_NAMES:
+        raise ValueError(f"stream name must be one of {', '.join(STREAM_NAMES)}; got {name!r}")
+    return 1 if name in GREY_STREAMS else 3
+
+
+def _add_stream(container: OutputContainer, shape: tuple[int, ...], rate: Fraction) -> VideoStream:
+    _, height, width, channels = shape
+    codec, pixels = ("libx264", "gray") if channels == 1 else ("libx264rgb", "rgb24")
+    stream = container.add_stream(codec, rate=rate, options=dict(_H264))
+    assert isinstance(stream, VideoStream)
+    stream.width, stream.height, stream.pix_fmt = width, height, pixels
+    stream.codec_context.thread_count = 1  # the same bytes on every machine
+    stream.codec_context.color_range = _FULL_RANGE
+    return stream
+
+
+def _encode(stream: VideoStream, frames: np.ndarray) -> Iterator[av.Packet]:
+    grey = frames.shape[3] == 1
+    for index, pixels in enumerate(frames):
+        pixels = np.ascontiguousarray(pixels[..., 0] if grey else pixels)
+        frame = VideoFrame.from_ndarray(pixels, format="gray" if grey else "rgb24")
+        frame.color_range = _FULL_RANGE
+        frame.pts = index
+        yield from stream.encode(frame)
+    yield from stream.encode(None)
+
+
+def _open(data: bytes) -> InputContainer:
+    try:
+        container = av.open(io.BytesIO(data), "r", format="mp4")
+    except av.error.FFmpegError as error:
+        raise ItemError("stream.damaged", f"{len(data)} bytes are not an MP4: {error}") from error
+    if len(container.streams.video) != 1:
+        container.close()
+        raise ItemError("stream.damaged", f"{len(data)} bytes hold no video stream")
+    container.streams.video[0].codec_context.thread_count = 1  # workers are the parallelism
+    return container
+
+
+def _index(stream: VideoStream) -> tuple[np.ndarray, np.ndarray]:
+    """The time stamp of every frame, and the numbers of the key frames."""
+    entries = list(stream.index_entries)
+    starts = np.array([entry.timestamp for entry in entries], dtype=np.int64)
+    keys = np.array([i for i, entry in enumerate(entries) if entry.is_keyframe], dtype=np.int64)
+    return starts, keys
+
+
+def _collect(
+    container: InputContainer,
+    starts: np.ndarray,
+    keys: np.ndarray,
+    wanted: Sequence[int],
+    channels: int,
+) -> np.ndarray:
+    """Decode each group that holds a wanted frame once, and put the frames in their places."""
+    places: dict[int, list[int]] = {}
+    for place, index in enumerate(wanted):
+        places.setdefault(index, []).append(place)
+    context = container.streams.video[0].codec_context
+    out = np.empty((len(wanted), context.height, context.width, channels), np.uint8)
+    missing = set(places)
+    try:
+        for index, frame in _walk(container, starts, keys, sorted(places)):
+            if index in missing:
+                out[places[index]] = _pixels(frame, channels)
+                missing.remove(index)
+    except av.error.FFmpegError as error:
+        raise ItemError("stream.damaged", f"the stream cannot be decoded: {error}") from error
+    if missing:
+        raise ItemError("stream.damaged", f"frames {sorted(missing)[:8]} are missing from the data")
+    return out
+
+
+def _walk(
+    container: InputContainer, starts: np.ndarray, keys: np.ndarray, ordered: Sequence[int]
+) -> Iterator[tuple[int, VideoFrame]]:
+    """Decoded frames with their numbers, from group to group, jumping where it saves decoding."""
+    stream = container.streams.video[0]
+    numbers = {int(start): index for index, start in enumerate(starts)}
+    groups = np.searchsorted(keys, ordered, side="right") - 1
+    previous: int | None = None
+    position = 0
+    while position < len(ordered):
+        group = int(groups[position])
+        run = position
+        while run + 1 < len(ordered) and groups[run + 1] <= groups[run] + 1:
+            run += 1  # neighbouring groups are read on, without a seek
+        if previous is not None or group > 0:
+            container.seek(int(starts[keys[group]]), stream=stream, backward=True)
+        last = ordered[run]
+        for frame in container.decode(stream):
+            index = numbers.get(frame.pts if frame.pts is not None else -1, -1)
+            yield index, frame
+            if index >= last:
+                break
+        previous, position = last, run + 1
+
+
+def _pixels(frame: VideoFrame, channels: int) -> np.ndarray:
+    """One frame's values, never through a colour conversion."""
+    if frame.format.name == "gbrp":
+        if channels == 1:
+            raise ValueError("a colour stream has 3 channels, 1 was asked for")
+        return frame.to_ndarray(format="rgb24")
+    plane = frame.planes[0]  # grey H.264 comes as yuv420p with empty chroma: luma holds the values
+    rows = np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, plane.line_size)
+    return np.repeat(rows[:, : frame.width, None], channels, axis=2)
