@@ -29,7 +29,7 @@ class AssetError(RuntimeError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wheel:
-    """A published wheel that carries assets; ``tags`` are pip's options that name this very file."""
+    """A published wheel that carries assets; ``tags`` are the pip options that name the file."""
 
     package: str
     version: str
