@@ -1,0 +1,188 @@
+"""Parquet files that hold rows with video in them: written once, read a row and a column at a time.
+
+A table with media columns has one row a row group, so that a reader fetches one stream of one clip
+and nothing else; media columns are neither compressed nor given statistics, they are compressed
+already. A file appears under its name whole and durable, or not at all.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import re
+import secrets
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from dataset.schemas import KEYS, MEDIA_COLUMNS, SCHEMAS
+
+_NARROW_GROUP_ROWS = 8192
+_SAFE_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,199}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShardFile:
+    """A Parquet file on disk that no transaction names yet."""
+
+    path: str  # relative to the table folder
+    size_bytes: int
+    rows: int
+    stats_json: str  # as the Delta log wants it: numRecords, and bounds of key and recipe
+    modified_ms: int
+
+
+def table_schema(table: str) -> pa.Schema:
+    """The columns of a table; ``ValueError`` for a table that does not exist."""
+    if table not in SCHEMAS:
+        raise ValueError(f"table must be one of {', '.join(SCHEMAS)}; got {table!r}")
+    return SCHEMAS[table]
+
+
+def narrow_columns(table: str) -> list[str]:
+    """A table's columns without the media columns."""
+    return [name for name in table_schema(table).names if name not in MEDIA_COLUMNS]
+
+
+def write_parquet(
+    folder: Path, table: str, rows: Iterable[Mapping[str, object]], *, name: str
+) -> ShardFile:
+    """Write rows as ``folder/name.parquet``; one row is in memory at a time for media tables.
+
+    A missing ``created_at`` becomes the present time; other columns may be missing and are null.
+
+    Raises:
+        ValueError: No rows, an unsafe name, an unknown column, a missing key or recipe, or a value
+            that its column cannot hold.
+    """
+    if not _SAFE_NAME.fullmatch(name):
+        raise ValueError(f"a shard name has letters, digits, '.', '_' and '-' only, got {name!r}")
+    folder.mkdir(parents=True, exist_ok=True)
+    temporary = folder / f".{name}.{os.getpid()}.{secrets.token_hex(4)}.tmp"
+    final = folder / f"{name}.parquet"
+    try:
+        _write_groups(temporary, table, rows)
+        sync(temporary)
+        temporary.replace(final)
+        sync(folder)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return describe(folder, table, final.name)
+
+
+def describe(folder: Path, table: str, path: str) -> ShardFile:
+    """What a transaction must say of a shard file, read from the file itself."""
+    file = folder / path
+    footer = pq.read_metadata(file)
+    status = file.stat()
+    return ShardFile(
+        path=path,
+        size_bytes=status.st_size,
+        rows=footer.num_rows,
+        stats_json=json.dumps(_statistics(footer, table), sort_keys=True),
+        modified_ms=status.st_mtime_ns // 1_000_000,
+    )
+
+
+def groups_with(file: pq.ParquetFile, column: str, value: str) -> list[int]:
+    """The row groups that may hold ``value``, by the bounds in the file's footer."""
+    position = file.schema_arrow.get_field_index(column)
+    return [
+        group
+        for group in range(file.num_row_groups)
+        if _may_hold(file.metadata.row_group(group).column(position).statistics, value)
+    ]
+
+
+def sync(path: Path) -> None:
+    """Make a file's content, or a folder's entries, durable."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _write_groups(path: Path, table: str, rows: Iterable[Mapping[str, object]]) -> None:
+    schema = table_schema(table)
+    has_media = any(name in MEDIA_COLUMNS for name in schema.names)
+    scalars = [f.name for f in schema if f.name not in MEDIA_COLUMNS and not _is_list(f.type)]
+    leaves = [f"{f.name}.list.element" if _is_list(f.type) else f.name for f in schema]
+    count = 0
+    with pq.ParquetWriter(
+        path,
+        schema,
+        compression={  # pyright: ignore[reportArgumentType]
+            leaf: "NONE" if leaf in MEDIA_COLUMNS else "ZSTD" for leaf in leaves
+        },
+        use_dictionary=[] if has_media else scalars,  # pyright: ignore[reportArgumentType]
+        write_statistics=scalars,  # pyright: ignore[reportArgumentType]
+    ) as writer:
+        for group in _batches(rows, 1 if has_media else _NARROW_GROUP_ROWS):
+            writer.write_table(_arrow_rows(group, table))
+            count += len(group)
+    if count == 0:
+        raise ValueError(f"a shard of {table} needs at least one row, got none")
+
+
+def _is_list(kind: pa.DataType) -> bool:
+    return pa.types.is_list(kind)
+
+
+def _batches(
+    rows: Iterable[Mapping[str, object]], size: int
+) -> Iterator[Sequence[Mapping[str, object]]]:
+    iterator = iter(rows)
+    while batch := list(itertools.islice(iterator, size)):
+        yield batch
+
+
+def _arrow_rows(rows: Sequence[Mapping[str, object]], table: str) -> pa.Table:
+    schema = table_schema(table)
+    now = datetime.now(UTC)
+    for row in rows:
+        unknown = sorted(set(row) - set(schema.names))
+        if unknown:
+            raise ValueError(f"{table} has no column {unknown[0]!r}; it has {schema.names}")
+        for needed in (KEYS[table], "recipe"):
+            if not isinstance(row.get(needed), str) or not row[needed]:
+                raise ValueError(f"a row of {table} needs {needed!r}, got {row.get(needed)!r}")
+    columns = []
+    for field in schema:
+        default = now if field.name == "created_at" else None
+        values = [row.get(field.name, default) for row in rows]
+        try:
+            columns.append(pa.array(values, type=field.type))
+        except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError) as error:
+            raise ValueError(
+                f"column {field.name!r} of {table} is {field.type}: {error}"
+            ) from error
+    return pa.Table.from_arrays(columns, schema=schema)
+
+
+def _statistics(footer: pq.FileMetaData, table: str) -> dict[str, object]:
+    """Bounds of the key and the recipe over all row groups; readers skip files by them."""
+    bounds: dict[str, dict[str, object]] = {"minValues": {}, "maxValues": {}, "nullCount": {}}
+    names = footer.schema.to_arrow_schema().names
+    for column in (KEYS[table], "recipe"):
+        position = names.index(column)
+        groups = [
+            footer.row_group(group).column(position).statistics
+            for group in range(footer.num_row_groups)
+        ]
+        if all(group is not None and group.has_min_max for group in groups):
+            bounds["minValues"][column] = min(group.min for group in groups)
+            bounds["maxValues"][column] = max(group.max for group in groups)
+            bounds["nullCount"][column] = 0
+    return {"numRecords": footer.num_rows, **bounds}
+
+
+def _may_hold(statistics: pq.Statistics | None, value: str) -> bool:
+    if statistics is None or not statistics.has_min_max:
+        return True
+    return statistics.min <= value <= statistics.max
