@@ -6,15 +6,14 @@ value v in [0, 1] becomes the grey level ``floor(255 v + 0.5)``.
 
 from __future__ import annotations
 
+import numba
 import numpy as np
-from jaxtyping import Float32, UInt8
+from jaxtyping import UInt8
 
-from rendering.colours import PART_COLOURS, linear_to_srgb8
+from rendering.colours import PART_COLOURS, srgb_table
 from rendering.rasterizer import Buffers
 
 __all__ = ["PART_COLOURS", "draw_depth", "draw_mask", "draw_normal", "draw_semantic_map"]
-
-_UP_AND_TOWARDS_CAMERA = np.array((1, -1, -1), np.float32)
 
 
 def draw_depth(buffers: Buffers) -> UInt8[np.ndarray, "frames height width 1"]:
@@ -22,27 +21,25 @@ def draw_depth(buffers: Buffers) -> UInt8[np.ndarray, "frames height width 1"]:
 
     A body at one single depth is nearest everywhere.
     """
-    depth = np.zeros((*buffers.z.shape, 1), np.uint8)
-    for picture, z, mask in zip(depth, buffers.z, buffers.mask, strict=True):
-        body = z[mask]
-        if body.size:
-            extent = max(float(body.max() - body.min()), np.finfo(np.float32).tiny)
-            picture[mask, 0] = _grey_levels(1 - (body - body.min()) / np.float32(extent))
-    return depth
+    picture = np.zeros((*buffers.z.shape, 1), np.uint8)
+    for frame in range(len(picture)):
+        _encode_depth(buffers.z[frame], buffers.mask[frame], picture[frame, ..., 0])
+    return picture
 
 
 def draw_normal(buffers: Buffers) -> UInt8[np.ndarray, "frames height width 3"]:
     """Normals as colours: R right, G up, B towards the camera, 0.5 + 0.5 times the component."""
     picture = np.zeros(buffers.normal.shape, np.uint8)
-    normal = buffers.normal[buffers.mask] * _UP_AND_TOWARDS_CAMERA
-    picture[buffers.mask] = _grey_levels(np.float32(0.5) + np.float32(0.5) * normal)
+    for frame in range(len(picture)):
+        _encode_normal(buffers.normal[frame], buffers.mask[frame], picture[frame])
     return picture
 
 
 def draw_semantic_map(buffers: Buffers) -> UInt8[np.ndarray, "frames height width 3"]:
     """The colours of the parts (``PART_COLOURS``), blended in linear light, encoded as sRGB."""
     picture = np.zeros(buffers.semantic.shape, np.uint8)
-    picture[buffers.mask] = linear_to_srgb8(buffers.semantic[buffers.mask])
+    for frame in range(len(picture)):
+        _encode_light(buffers.semantic[frame], buffers.mask[frame], srgb_table(), picture[frame])
     return picture
 
 
@@ -51,5 +48,40 @@ def draw_mask(buffers: Buffers) -> UInt8[np.ndarray, "frames height width 1"]:
     return (buffers.mask[..., None] * np.uint8(255)).astype(np.uint8)
 
 
-def _grey_levels(values: Float32[np.ndarray, "*shape"]) -> UInt8[np.ndarray, "*shape"]:
-    return np.clip(values * np.float32(255) + np.float32(0.5), 0, 255).astype(np.uint8)
+# The loops below visit each pixel once; numpy would go through the frame several times, and through
+# the mask each time.
+
+
+@numba.njit(cache=True, nogil=True)
+def _encode_depth(z: np.ndarray, mask: np.ndarray, picture: np.ndarray) -> None:
+    nearest, farthest = np.inf, -np.inf
+    for i in range(mask.shape[0]):
+        for j in range(mask.shape[1]):
+            if mask[i, j]:
+                nearest, farthest = min(nearest, z[i, j]), max(farthest, z[i, j])
+    scale = 255.0 / (farthest - nearest) if farthest > nearest else 0.0
+    for i in range(mask.shape[0]):
+        for j in range(mask.shape[1]):
+            if mask[i, j]:
+                picture[i, j] = np.uint8(255.5 - scale * (z[i, j] - nearest))
+
+
+@numba.njit(cache=True, nogil=True)
+def _encode_normal(normal: np.ndarray, mask: np.ndarray, picture: np.ndarray) -> None:
+    for i in range(mask.shape[0]):
+        for j in range(mask.shape[1]):
+            if mask[i, j]:
+                picture[i, j, 0] = np.uint8(128.0 + 127.5 * normal[i, j, 0])
+                picture[i, j, 1] = np.uint8(128.0 - 127.5 * normal[i, j, 1])  # y is down, G is up
+                picture[i, j, 2] = np.uint8(128.0 - 127.5 * normal[i, j, 2])
+
+
+@numba.njit(cache=True, nogil=True)
+def _encode_light(
+    light: np.ndarray, mask: np.ndarray, table: np.ndarray, picture: np.ndarray
+) -> None:
+    for i in range(mask.shape[0]):
+        for j in range(mask.shape[1]):
+            if mask[i, j]:
+                for k in range(3):
+                    picture[i, j, k] = table[np.int64(light[i, j, k] * 65535.0 + 0.5)]

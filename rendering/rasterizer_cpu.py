@@ -64,23 +64,23 @@ def _find_nearest(
     """Write the depth of the nearest triangle of each pixel, and its index (-1: none)."""
     height, width = z.shape
     owner[:] = -1
-    planes = np.empty((3, 3))
     for t in range(triangles.shape[0]):
-        h0, h1, h2 = corners[triangles[t, 0]], corners[triangles[t, 1]], corners[triangles[t, 2]]
-        x0, x1, y0, y1 = _pixel_bounds(h0, h1, h2, width, height)
-        if x0 > x1 or y0 > y1:
+        h0 = _corner(corners, triangles[t, 0])
+        h1 = _corner(corners, triangles[t, 1])
+        h2 = _corner(corners, triangles[t, 2])
+        left, right, top, bottom = _pixel_bounds((h0, h1, h2), width, height)
+        if left > right or top > bottom:
             continue
-        volume = abs(_edge_planes(h0, h1, h2, planes))
+        p0, p1, p2, volume = _edge_planes(h0, h1, h2)
+        volume = abs(volume)
         if volume == 0.0:
             continue
-        for i in range(y0, y1 + 1):
+        for i in range(top, bottom + 1):
             y = i + 0.5 - height / 2
-            for j in range(x0, x1 + 1):
+            for j in range(left, right + 1):
                 x = j + 0.5 - width / 2
-                e0 = planes[0, 0] * x + planes[0, 1] * y + planes[0, 2]
-                e1 = planes[1, 0] * x + planes[1, 1] * y + planes[1, 2]
-                e2 = planes[2, 0] * x + planes[2, 1] * y + planes[2, 2]
-                if not (_owns(e0, planes[0]) and _owns(e1, planes[1]) and _owns(e2, planes[2])):
+                e0, e1, e2 = _at(p0, x, y), _at(p1, x, y), _at(p2, x, y)
+                if not (_owns(e0, p0) and _owns(e1, p1) and _owns(e2, p2)):
                     continue
                 total = e0 + e1 + e2
                 if total * NEAR_METRES <= volume and (
@@ -88,77 +88,6 @@ def _find_nearest(
                 ):
                     z[i, j] = volume / total
                     owner[i, j] = t
-
-
-@numba.njit(cache=True, nogil=True, inline="always")
-def _owns(distance: float, plane: np.ndarray) -> bool:
-    """Whether a sample is inside an edge; one exactly on it belongs to a top or left edge alone.
-
-    Two triangles that share an edge see the same plane with opposite sign, to the last bit, so
-    that each sample on it is drawn once.
-    """
-    if distance != 0.0:
-        return distance > 0.0
-    return plane[0] > 0.0 or (plane[0] == 0.0 and plane[1] > 0.0)
-
-
-@numba.njit(cache=True, nogil=True, inline="always")
-def _edge_planes(h0: np.ndarray, h1: np.ndarray, h2: np.ndarray, planes: np.ndarray) -> float:
-    """The planes through the camera and the edges opposite to each corner, positive inside.
-
-    Returns the signed volume that corners and camera span: negative where the outside is seen. For
-    a ray (x, y, 1), the planes' values over their sum are the barycentric coordinates of what it
-    hits, and the volume over their sum is its depth.
-    """
-    _cross(h1, h2, planes[0])
-    _cross(h2, h0, planes[1])
-    _cross(h0, h1, planes[2])
-    volume = h0[0] * planes[0, 0] + h0[1] * planes[0, 1] + h0[2] * planes[0, 2]
-    if volume < 0.0:
-        for k in range(3):
-            for axis in range(3):
-                planes[k, axis] = -planes[k, axis]
-    return volume
-
-
-@numba.njit(cache=True, nogil=True, inline="always")
-def _cross(a: np.ndarray, b: np.ndarray, out: np.ndarray) -> None:
-    out[0] = a[1] * b[2] - a[2] * b[1]
-    out[1] = a[2] * b[0] - a[0] * b[2]
-    out[2] = a[0] * b[1] - a[1] * b[0]
-
-
-@numba.njit(cache=True, nogil=True)
-def _pixel_bounds(
-    h0: np.ndarray, h1: np.ndarray, h2: np.ndarray, width: int, height: int
-) -> tuple[int, int, int, int]:
-    """First and last column, first and last row whose samples the triangle may cover.
-
-    Of a triangle that reaches behind the near plane, only what lies in front of it counts.
-    """
-    low_x, high_x, low_y, high_y = np.inf, -np.inf, np.inf, -np.inf
-    for k in range(3):
-        a = h0 if k == 0 else (h1 if k == 1 else h2)
-        b = h1 if k == 0 else (h2 if k == 1 else h0)
-        if a[2] >= NEAR_METRES:
-            x, y = a[0] / a[2], a[1] / a[2]
-            low_x, high_x = min(low_x, x), max(high_x, x)
-            low_y, high_y = min(low_y, y), max(high_y, y)
-        if (a[2] >= NEAR_METRES) != (b[2] >= NEAR_METRES):
-            along = (NEAR_METRES - a[2]) / (b[2] - a[2])
-            x = (a[0] + along * (b[0] - a[0])) / NEAR_METRES
-            y = (a[1] + along * (b[1] - a[1])) / NEAR_METRES
-            low_x, high_x = min(low_x, x), max(high_x, x)
-            low_y, high_y = min(low_y, y), max(high_y, y)
-    if low_x > high_x:
-        return 0, -1, 0, -1
-    # Clamped before they become integers: what is nearly behind the camera lands far outside.
-    return (
-        int(np.ceil(max(low_x + width / 2 - 0.5, 0.0))),
-        int(np.floor(min(high_x + width / 2 - 0.5, width - 1.0))),
-        int(np.ceil(max(low_y + height / 2 - 0.5, 0.0))),
-        int(np.floor(min(high_y + height / 2 - 0.5, height - 1.0))),
-    )
 
 
 @numba.njit(cache=True, nogil=True)
@@ -173,7 +102,6 @@ def _interpolate(vertex_data, triangle_data, owner, values, labels) -> None:
     normal, semantic = values
     mask, part = labels
     height, width = owner.shape
-    planes = np.empty((3, 3))
     for i in range(height):
         y = i + 0.5 - height / 2
         for j in range(width):
@@ -181,22 +109,98 @@ def _interpolate(vertex_data, triangle_data, owner, values, labels) -> None:
             if t < 0:
                 continue
             a, b, c = triangles[t, 0], triangles[t, 1], triangles[t, 2]
-            volume = _edge_planes(corners[a], corners[b], corners[c], planes)
+            p0, p1, p2, volume = _edge_planes(
+                _corner(corners, a), _corner(corners, b), _corner(corners, c)
+            )
             x = j + 0.5 - width / 2
-            w0 = planes[0, 0] * x + planes[0, 1] * y + planes[0, 2]
-            w1 = planes[1, 0] * x + planes[1, 1] * y + planes[1, 2]
-            w2 = planes[2, 0] * x + planes[2, 1] * y + planes[2, 2]
-            total = w0 + w1 + w2
+            w0, w1, w2 = _at(p0, x, y), _at(p1, x, y), _at(p2, x, y)
             side = -1.0 if volume > 0.0 else 1.0  # the inside is seen: its normal is the opposite
-            w0, w1, w2 = w0 / total, w1 / total, w2 / total
-            squared = 0.0
+            n0 = side * (w0 * normals[a, 0] + w1 * normals[b, 0] + w2 * normals[c, 0])
+            n1 = side * (w0 * normals[a, 1] + w1 * normals[b, 1] + w2 * normals[c, 1])
+            n2 = side * (w0 * normals[a, 2] + w1 * normals[b, 2] + w2 * normals[c, 2])
+            length = np.sqrt(n0 * n0 + n1 * n1 + n2 * n2)
+            if length > 0.0:
+                normal[i, j, 0], normal[i, j, 1] = n0 / length, n1 / length
+                normal[i, j, 2] = n2 / length
+            total = w0 + w1 + w2
             for k in range(3):
-                n = side * (w0 * normals[a, k] + w1 * normals[b, k] + w2 * normals[c, k])
-                squared += n * n
-                normal[i, j, k] = n
-                semantic[i, j, k] = w0 * colours[a, k] + w1 * colours[b, k] + w2 * colours[c, k]
-            if squared > 0.0:
-                for k in range(3):
-                    normal[i, j, k] /= np.sqrt(squared)
+                blend = w0 * colours[a, k] + w1 * colours[b, k] + w2 * colours[c, k]
+                semantic[i, j, k] = blend / total
             mask[i, j] = True
             part[i, j] = parts[t]
+
+
+@numba.njit(cache=True, nogil=True, inline="always")
+def _corner(corners, vertex):
+    return corners[vertex, 0], corners[vertex, 1], corners[vertex, 2]
+
+
+@numba.njit(cache=True, nogil=True, inline="always")
+def _edge_planes(h0, h1, h2):
+    """The planes through the camera and the edge opposite to each corner, positive inside.
+
+    Also the signed volume that corners and camera span: negative where the outside is seen. For a
+    ray (x, y, 1), the planes' values over their sum are the barycentric coordinates of what it
+    hits, and the volume over their sum is its depth.
+    """
+    a0, b0, c0 = _cross(h1, h2)
+    a1, b1, c1 = _cross(h2, h0)
+    a2, b2, c2 = _cross(h0, h1)
+    volume = h0[0] * a0 + h0[1] * b0 + h0[2] * c0
+    s = -1.0 if volume < 0.0 else 1.0
+    return (s * a0, s * b0, s * c0), (s * a1, s * b1, s * c1), (s * a2, s * b2, s * c2), volume
+
+
+@numba.njit(cache=True, nogil=True, inline="always")
+def _cross(a, b):
+    return a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]
+
+
+@numba.njit(cache=True, nogil=True, inline="always")
+def _at(plane, x, y):
+    return plane[0] * x + (plane[1] * y + plane[2])
+
+
+@numba.njit(cache=True, nogil=True, inline="always")
+def _owns(distance, plane):
+    """Whether a sample is inside an edge; one exactly on it belongs to a top or left edge alone.
+
+    Two triangles that share an edge see the same plane with opposite sign, to the last bit, so
+    that each sample on it is drawn once.
+    """
+    return distance > 0.0 or (
+        distance == 0.0 and (plane[0] > 0.0 or (plane[0] == 0.0 and plane[1] > 0.0))
+    )
+
+
+@numba.njit(cache=True, nogil=True)
+def _pixel_bounds(corners, width, height):
+    """First and last column, first and last row whose samples the triangle may cover.
+
+    Of a triangle that reaches behind the near plane, only what lies in front of it counts.
+    """
+    low_x, high_x, low_y, high_y = np.inf, -np.inf, np.inf, -np.inf
+    for k in range(3):
+        a, b = corners[k], corners[(k + 1) % 3]
+        if a[2] >= NEAR_METRES:
+            x, y = a[0] / a[2], a[1] / a[2]
+            low_x, high_x, low_y, high_y = _grow(low_x, high_x, low_y, high_y, x, y)
+        if (a[2] >= NEAR_METRES) != (b[2] >= NEAR_METRES):
+            along = (NEAR_METRES - a[2]) / (b[2] - a[2])
+            x = (a[0] + along * (b[0] - a[0])) / NEAR_METRES
+            y = (a[1] + along * (b[1] - a[1])) / NEAR_METRES
+            low_x, high_x, low_y, high_y = _grow(low_x, high_x, low_y, high_y, x, y)
+    if low_x > high_x:
+        return 0, -1, 0, -1
+    # Clamped before they become integers: what is nearly behind the camera lands far outside.
+    return (
+        int(np.ceil(max(low_x + width / 2 - 0.5, 0.0))),
+        int(np.floor(min(high_x + width / 2 - 0.5, width - 1.0))),
+        int(np.ceil(max(low_y + height / 2 - 0.5, 0.0))),
+        int(np.floor(min(high_y + height / 2 - 0.5, height - 1.0))),
+    )
+
+
+@numba.njit(cache=True, nogil=True, inline="always")
+def _grow(low_x, high_x, low_y, high_y, x, y):
+    return min(low_x, x), max(high_x, x), min(low_y, y), max(high_y, y)
