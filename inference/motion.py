@@ -1,0 +1,163 @@
+"""Where an animation's body, picture and motion come from: a fitted clip, or a file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from jaxtyping import Float32, UInt8
+
+from curation.people.detector import PoseDetector
+from dataset.errors import ItemError
+from dataset.records import BodyTrack
+from dataset.streams import decode_stream
+from dataset.tables import read_row
+from dataset.video import read_frames
+from rendering.camera import default_camera
+from rendering.fitting import BodyFitter
+from rendering.render import TRACK_COLUMNS, read_track
+
+MAX_PICTURE_SIDE = 8192
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Motion:
+    """A body in motion, with the points a detector saw of the person who made it."""
+
+    track: BodyTrack
+    points: Float32[np.ndarray, "frames 133 3"]
+    boxes: Float32[np.ndarray, "frames 4"]
+    fps: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reference:
+    """A person in a picture, with the body fitted to it (a track of one frame)."""
+
+    picture: UInt8[np.ndarray, "height width 3"]
+    track: BodyTrack
+    boxes: Float32[np.ndarray, "frames 4"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BodyReader:
+    """Reads bodies out of the ``guidance`` table, or fits them to files."""
+
+    root: Path
+    guidance_recipe: str | None
+    detector: PoseDetector
+    fitter: BodyFitter
+    max_side: int
+    fps: float
+
+    def motion(self, name: str) -> Motion:
+        """The motion of a CLIP_ID, or of the largest person in a video file."""
+        if _is_file(name):
+            video = read_frames(Path(name), fps=self.fps, max_side=self.max_side)
+            return self._fit(np.stack(list(video)), name)
+        row = self._clip(name)
+        return Motion(
+            track=read_track(row),
+            points=np.asarray(row["keypoints"], np.float32).reshape(-1, 133, 3),
+            boxes=np.asarray(row["boxes"], np.float32).reshape(-1, 4),
+            fps=float(row["fps"]),
+        )
+
+    def reference(self, name: str) -> Reference:
+        """The person of CLIP_ID#FRAME, or the largest person in a picture file."""
+        if _is_file(name):
+            picture = read_picture(Path(name), self.max_side)
+            motion = self._fit(picture[None], name)
+            return Reference(picture=picture, track=motion.track, boxes=motion.boxes)
+        clip_id, _, frame = name.rpartition("#")
+        if not clip_id or not frame.isdigit():
+            raise ItemError(
+                "animate.reference",
+                f"{name!r} is neither a picture file nor CLIP_ID#FRAME",
+            )
+        row, index = self._clip(clip_id), int(frame)
+        track = read_track(row)
+        if index >= track.frames:
+            raise ItemError(
+                "animate.reference", f"clip {clip_id} has {track.frames} frames, no frame {index}"
+            )
+        picture = decode_stream(row["rgb"], [index])[0]
+        boxes = np.asarray(row["boxes"], np.float32).reshape(-1, 4)
+        return Reference(picture=picture, track=select_frames(track, [index]), boxes=boxes)
+
+    def _clip(self, clip_id: str) -> dict[str, Any]:
+        columns = [*TRACK_COLUMNS, "keypoints", "boxes", "fps", "rgb"]
+        try:
+            return read_row(
+                self.root, "guidance", clip_id, recipe=self.guidance_recipe, columns=columns
+            )
+        except ValueError as error:
+            raise ItemError(
+                "animate.unknown_clip",
+                f"{clip_id!r} is neither a file nor a clip of the guidance table: {error}",
+            ) from error
+
+    def _fit(self, frames: UInt8[np.ndarray, "frames height width 3"], name: str) -> Motion:
+        boxes = self._largest_person(frames, name)
+        height, width = frames.shape[1:3]
+        keypoints = self.detector.keypoints(frames, boxes)
+        track = self.fitter.fit(keypoints, default_camera(width, height), self.fps)
+        return Motion(track=track, points=keypoints.points, boxes=boxes, fps=self.fps)
+
+    def _largest_person(
+        self, frames: UInt8[np.ndarray, "frames height width 3"], name: str
+    ) -> Float32[np.ndarray, "frames 4"]:
+        people = self.detector.detect_people(frames[0])
+        if not len(people):
+            raise ItemError(
+                "animate.no_person", f"{name} shows no person in its first frame", status="rejected"
+            )
+        areas = (people[:, 2] - people[:, 0]) * (people[:, 3] - people[:, 1])
+        first = people[int(np.argmax(areas)), :4]
+        # The detector follows the person from frame to frame; only the start is given.
+        boxes = np.full((len(frames), 4), np.nan, np.float32)
+        boxes[0] = first
+        return boxes
+
+
+def select_frames(track: BodyTrack, indices: Sequence[int]) -> BodyTrack:
+    """The track's frames at these indices, in this order."""
+    index = list(indices)
+    return BodyTrack(
+        betas=track.betas,
+        global_orient=track.global_orient[index],
+        body_pose=track.body_pose[index],
+        transl=track.transl[index],
+        camera=track.camera,
+        reprojection_error_px=track.reprojection_error_px[index],
+    )
+
+
+def read_picture(path: Path, max_side: int) -> UInt8[np.ndarray, "height width 3"]:
+    """A picture file as RGB, its longer side at most ``max_side``.
+
+    Raises:
+        ItemError: It is not a picture, or one with more than 8192 pixels a side.
+    """
+    picture = cv2.imread(str(path), cv2.IMREAD_COLOR)  # EXIF rotation applied
+    if picture is None:
+        raise ItemError("animate.reference", f"{path} is not a picture that can be read")
+    height, width = picture.shape[:2]
+    if max(height, width) > MAX_PICTURE_SIDE:
+        raise ItemError(
+            "animate.reference",
+            f"{path} is {width} x {height}; the limit is {MAX_PICTURE_SIDE} pixels a side",
+        )
+    scale = min(1.0, max_side / max(height, width))
+    if scale < 1:
+        size = (max(1, round(width * scale)), max(1, round(height * scale)))
+        picture = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+    return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
+
+
+def _is_file(name: str) -> bool:
+    return Path(name).is_file()

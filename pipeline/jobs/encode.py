@@ -1,0 +1,29 @@
+"""`champ encode`: rendered clips into VAE latents and image embeddings."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+from dataset.tables import read_table
+from pipeline.job import JobSummary, run_job
+from pipeline.recipes import encode_recipe, render_recipe
+from pipeline.stage import StageSpec
+from pipeline.workspace import Workspace
+from training.latents import EncodeStage
+
+
+def encode(workspace: Workspace, vae: Path) -> JobSummary:
+    """Encode every rendered clip with the VAE in folder ``vae``."""
+    root, config = workspace.root, workspace.config
+    rendered = render_recipe(config)
+    rows = read_table(root, "guidance", columns=["clip_id"], recipe=rendered).to_pylist()
+    spec = StageSpec(
+        make=partial(EncodeStage, config.encode, root, vae=vae, guidance_recipe=rendered),
+        job="encode",
+        table="latents",
+        key="clip_id",
+        root=root,
+        recipe=encode_recipe(config, vae),
+    )
+    return run_job(spec, rows, workspace.options)

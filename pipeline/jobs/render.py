@@ -1,0 +1,38 @@
+"""`champ render`: selected clips into bodies and guidance streams."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from dataset.tables import read_table
+from pipeline.job import JobSummary, run_job
+from pipeline.recipes import curate_recipe, render_recipe, select_recipe
+from pipeline.stage import StageSpec
+from pipeline.workspace import Workspace
+from rendering.render import RenderStage
+
+
+def render(workspace: Workspace) -> JobSummary:
+    """Fit and draw every clip that the current thresholds select.
+
+    Raises:
+        ValueError: Nothing was decided under this configuration: ``champ curate`` comes first.
+    """
+    root, config = workspace.root, workspace.config
+    decisions = read_table(root, "selection", recipe=select_recipe(config)).to_pylist()
+    if not decisions:
+        raise ValueError(
+            f"{root} holds no selection under this configuration: run `champ curate` (or `champ "
+            "select`, after a change of thresholds) with the same configuration first"
+        )
+    chosen = {row["clip_id"] for row in decisions if row["selected"]}
+    clips = read_table(root, "clips", recipe=curate_recipe(config)).to_pylist()
+    spec = StageSpec(
+        make=partial(RenderStage, config.render, config.people, root),
+        job="render",
+        table="guidance",
+        key="clip_id",
+        root=root,
+        recipe=render_recipe(config),
+    )
+    return run_job(spec, [clip for clip in clips if clip["clip_id"] in chosen], workspace.options)

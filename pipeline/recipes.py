@@ -1,0 +1,90 @@
+"""The fingerprints of what each job makes: its version, its settings, its files, and what it reads.
+
+Each recipe includes the one before it, so that clips cut anew are rendered anew, and nothing else is.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from curation.curate import CurateStage
+from curation.fetch import FetchStage
+from curation.select import SelectStage
+from dataset.fingerprint import fingerprint
+from inference.animate import AnimateStage
+from inference.evaluate import EvaluateStage
+from pipeline.config import Config
+from rendering.render import RenderStage
+from training.latents import EncodeStage
+
+
+def fetch_recipe(config: Config) -> str:
+    """What limits a video was fetched under."""
+    return fingerprint(FetchStage.name, FetchStage.version, config.fetch)
+
+
+def curate_recipe(config: Config) -> str:
+    """How videos were cut and scored."""
+    return fingerprint(
+        CurateStage.name,
+        CurateStage.version,
+        {
+            "curate": config.curate.model_dump(mode="json"),
+            "people": config.people.model_dump(mode="json"),
+            "fetch": fetch_recipe(config),
+        },
+    )
+
+
+def select_recipe(config: Config) -> str:
+    """Which thresholds decided over which scores."""
+    return fingerprint(
+        SelectStage.name,
+        SelectStage.version,
+        {"select": config.select.model_dump(mode="json"), "curate": curate_recipe(config)},
+    )
+
+
+def render_recipe(config: Config) -> str:
+    """How clips were fitted and drawn; thresholds of the selection do not change a rendering."""
+    body = [config.render.body_model] if config.render.body_model else []
+    return fingerprint(
+        RenderStage.name,
+        RenderStage.version,
+        {"render": config.render.model_dump(mode="json"), "curate": curate_recipe(config)},
+        files=body,
+    )
+
+
+def encode_recipe(config: Config, vae: Path) -> str:
+    """Which networks encoded which renderings."""
+    return fingerprint(
+        EncodeStage.name,
+        EncodeStage.version,
+        {"encode": config.encode.model_dump(mode="json"), "render": render_recipe(config)},
+        files=_files(vae) + _files(config.encode.image_encoder),
+    )
+
+
+def animate_recipe(config: Config, checkpoint: Path, vae: Path) -> str:
+    """Which networks and settings animated."""
+    return fingerprint(
+        AnimateStage.name,
+        AnimateStage.version,
+        {"animate": config.animate.model_dump(mode="json"), "render": render_recipe(config)},
+        files=_files(checkpoint) + _files(vae) + _files(config.encode.image_encoder),
+    )
+
+
+def evaluate_recipe(animations: str) -> str:
+    """Which animations were scored."""
+    return fingerprint(EvaluateStage.name, EvaluateStage.version, {"animate": animations})
+
+
+def _files(folder: Path | None) -> list[Path]:
+    """Every file of a model folder, in a fixed order."""
+    if folder is None:
+        return []
+    if not folder.is_dir():
+        raise ValueError(f"There is no model folder {folder}")
+    return sorted(path for path in folder.rglob("*") if path.is_file())

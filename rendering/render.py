@@ -1,0 +1,202 @@
+"""The render stage: a clip in, its fitted body and its guidance streams out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from jaxtyping import Float32, UInt8
+from pydantic import Field
+
+from curation.people.mediapipe import MediaPipeDetector, PeopleSettings
+from dataset.errors import ItemError
+from dataset.records import STREAM_NAMES, BodyTrack, Camera, GuidanceMaps, Keypoints
+from dataset.settings import Settings
+from dataset.streams import encode_stream
+from dataset.video import read_frames
+from rendering.body_model import BodyModel
+from rendering.camera import default_camera
+from rendering.fitting import FitSettings, KeypointFitter
+from rendering.maps import draw_maps
+from rendering.rasterizer import Rasterizer, open_rasterizer
+
+Row = dict[str, Any]
+
+
+class RenderSettings(Settings):
+    """Fitting a clip's body and drawing its maps."""
+
+    body_model: Path | None = Field(
+        None, description="An SMPL .npz or .pkl of yours; none: the free body that ships"
+    )
+    backend: Literal["auto", "egl", "osmesa", "cpu"] = Field(
+        "auto", description="What rasterises; auto: the first of EGL, OSMesa and CPU that works"
+    )
+    max_side: int = Field(768, ge=64, description="Longer side of the streams, in pixels")
+    fit: FitSettings = Field(FitSettings(), description="The body fit")
+    max_reprojection_share: float = Field(
+        0.05,
+        gt=0,
+        description="A clip whose median reprojection error is above this share of the person's "
+        "height is rejected",
+    )
+    min_silhouette_iou: float = Field(
+        0.5, ge=0, le=1, description="A clip whose body covers the person less than so is rejected"
+    )
+
+
+class RenderStage:
+    """Turns a selected clip into a row of the ``guidance`` table."""
+
+    name = "render"
+    version = 1
+    cpus = 1.0
+    gpus = 0.0
+
+    def __init__(self, settings: RenderSettings, people: PeopleSettings, root: Path) -> None:
+        self.settings, self.people, self.root = settings, people, root
+
+    def load(self) -> None:
+        self._detector = MediaPipeDetector(self.people)
+        self._body = BodyModel.load(self.settings.body_model)
+        self._fitter = KeypointFitter(self._body, self.settings.fit)
+        self._rasterizer: Rasterizer = open_rasterizer(self.settings.backend)
+
+    def process(self, item: Row) -> Iterator[Row]:
+        """Fit and draw one clip.
+
+        Raises:
+            ItemError: The clip cannot be decoded, or the body does not fit the person.
+        """
+        frames, boxes = self._read(item)
+        height, width = frames.shape[1:3]
+        camera = default_camera(width, height)
+        keypoints = self._detector.keypoints(frames, boxes)
+        track = self._fitter.fit(keypoints, camera, float(item["fps"]))
+        maps = draw_maps(
+            self._rasterizer, self._body.mesh, self._body.vertices(track), keypoints.points, camera
+        )
+        iou = silhouette_iou(maps.mask, keypoints.person_mask)
+        self._check_fit(track, boxes, iou)
+        yield _guidance_row(item, frames, boxes, keypoints, track, maps) | {"silhouette_iou": iou}
+
+    def _read(
+        self, item: Row
+    ) -> tuple[UInt8[np.ndarray, "frames height width 3"], Float32[np.ndarray, "frames 4"]]:
+        """The clip's frames, the longer side at most ``max_side``, and its boxes in their pixels."""
+        span = read_frames(
+            self.root / str(item["video_path"]),
+            fps=item["fps"],
+            start_seconds=item["start_seconds"],
+            end_seconds=item["end_seconds"],
+            max_side=self.settings.max_side,
+        )
+        frames = np.stack(list(span))
+        boxes = np.asarray(item["boxes"], np.float32).reshape(-1, 4)
+        if len(frames) < len(boxes):
+            raise ItemError(
+                "decode.truncated",
+                f"{item['video_path']} gave {len(frames)} frames for a clip of {len(boxes)}; "
+                "fetch the video again",
+            )
+        scale = frames.shape[2] / float(item["width"])
+        return frames[: len(boxes)], (boxes * scale).astype(np.float32)
+
+    def _check_fit(self, track: BodyTrack, boxes: np.ndarray, iou: float) -> None:
+        error = float(np.median(track.reprojection_error_px))
+        tall = float(np.median(boxes[:, 3] - boxes[:, 1]))
+        limit = self.settings.max_reprojection_share * tall
+        if not error <= limit:
+            raise ItemError(
+                "fit.reprojection",
+                f"the median reprojection error is {error:.1f} px, more than {limit:.1f} px "
+                f"({self.settings.max_reprojection_share:g} of the person's height)",
+                status="rejected",
+            )
+        if not iou >= self.settings.min_silhouette_iou:
+            raise ItemError(
+                "fit.iou",
+                f"the body covers the person with IoU {iou:.2f}, less than "
+                f"{self.settings.min_silhouette_iou:g}",
+                status="rejected",
+            )
+
+
+def silhouette_iou(
+    mask: UInt8[np.ndarray, "frames height width 1"],
+    person_mask: UInt8[np.ndarray, "frames height width"] | None,
+) -> float:
+    """Mean intersection over union of the drawn body and the detector's person mask.
+
+    1 where the detector gives no mask: then nothing speaks against the fit.
+    """
+    if person_mask is None:
+        return 1.0
+    body, person = mask[..., 0] > 127, person_mask > 127
+    union = (body | person).sum((1, 2))
+    both = (body & person).sum((1, 2))
+    return float(np.mean(both / np.maximum(union, 1)))
+
+
+def _guidance_row(
+    item: Row,
+    frames: np.ndarray,
+    boxes: np.ndarray,
+    keypoints: Keypoints,
+    track: BodyTrack,
+    maps: GuidanceMaps,
+) -> Row:
+    fps = float(item["fps"])
+    pictures = {"rgb": frames} | {name: getattr(maps, name) for name in STREAM_NAMES[1:]}
+    return {
+        "clip_id": item["clip_id"],
+        "source_id": item["source_id"],
+        "fps": fps,
+        "frames": len(frames),
+        "width": frames.shape[2],
+        "height": frames.shape[1],
+        "boxes": boxes.ravel(),
+        "keypoints": keypoints.points.ravel(),
+        **track_columns(track),
+        **{name: encode_stream(pictures[name], name=name, fps=fps) for name in STREAM_NAMES},
+    }
+
+
+def track_columns(track: BodyTrack) -> Row:
+    """A BodyTrack as the flat columns of the ``guidance`` table; ``read_track`` is its inverse."""
+    return {
+        "focal_length_px": track.camera.focal_length_px,
+        "betas": track.betas,
+        "global_orient": track.global_orient.ravel(),
+        "body_pose": track.body_pose.ravel(),
+        "transl": track.transl.ravel(),
+        "reprojection_error_px": track.reprojection_error_px,
+    }
+
+
+TRACK_COLUMNS = (
+    "width", "height", "focal_length_px", "betas", "global_orient", "body_pose", "transl",
+    "reprojection_error_px",
+)  # fmt: skip
+
+
+def read_track(row: Row) -> BodyTrack:
+    """The BodyTrack of a ``guidance`` row that was read with ``TRACK_COLUMNS``."""
+
+    def floats(name: str, *shape: int) -> np.ndarray:
+        return np.asarray(row[name], np.float32).reshape(shape)
+
+    return BodyTrack(
+        betas=floats("betas", -1),
+        global_orient=floats("global_orient", -1, 3),
+        body_pose=floats("body_pose", -1, 23, 3),
+        transl=floats("transl", -1, 3),
+        reprojection_error_px=floats("reprojection_error_px", -1),
+        camera=Camera(
+            focal_length_px=float(row["focal_length_px"]),
+            width=int(row["width"]),
+            height=int(row["height"]),
+        ),
+    )
