@@ -12,7 +12,7 @@ import yaml
 from rich.console import Console
 
 from dataset.errors import ItemError
-from pipeline.stage import StageDefect
+from pipeline.stage import StageDefectError
 
 app = typer.Typer(
     name="champ",
@@ -315,7 +315,7 @@ def main() -> None:
     """The `champ` command: a caller's mistake is one clear line, a defect its traceback."""
     try:
         app()
-    except (ValueError, ItemError, StageDefect) as error:
+    except (ValueError, ItemError, StageDefectError) as error:
         Console(stderr=True).print(f"[red]error:[/red] {error}", soft_wrap=True, highlight=False)
         sys.exit(2)
 

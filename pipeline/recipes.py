@@ -1,6 +1,6 @@
-"""The fingerprints of what each job makes: its version, its settings, its files, and what it reads.
+"""The fingerprints of what each job makes: its version, settings and files, and what it reads.
 
-Each recipe includes the one before it, so that clips cut anew are rendered anew, and nothing else is.
+Each recipe includes the one before it, so that clips cut anew are rendered anew, and no others.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The pictures of the report: strips of a clip's streams, animations beside the truth, loss curves."""
+"""The pictures of the report: a clip's streams, animations beside the truth, loss curves."""
 
 from __future__ import annotations
 

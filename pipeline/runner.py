@@ -14,9 +14,11 @@ from dataclasses import dataclass
 
 from dataset.outcomes import Outcome
 from pipeline.settings import JobSettings
-from pipeline.stage import BatchResult, Item, StageDefect, StageSpec, StageWorker
+from pipeline.stage import BatchResult, Item, StageDefectError, StageSpec, StageWorker
 
-THREAD_LIMITS = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS", "LP_NUM_THREADS"), "1")
+THREAD_LIMITS = dict.fromkeys(
+    ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS", "LP_NUM_THREADS"), "1"
+)
 """A worker is one core of work; libraries that start threads of their own would fight for it."""
 
 
@@ -44,7 +46,7 @@ def run_on_ray(
     An item that kills its worker ``settings.attempts`` times is quarantined with its reason.
 
     Raises:
-        StageDefect: The stage raised something else than ItemError.
+        StageDefectError: The stage raised something else than ItemError.
     """
     pool = _ActorPool(spec, _pool_size(spec, len(batches), settings))
     waiting = deque(_Work(list(batch)) for batch in batches)
@@ -94,10 +96,12 @@ class _ActorPool:
         try:
             result = self._ray.get(ready[0])
         except self._ray.exceptions.RayTaskError as error:
-            raise StageDefect(str(error.cause)) from error
+            raise StageDefectError(str(error.cause)) from error
         except self._ray.exceptions.RayActorError as error:
             if not self._worker_started(error):
-                raise StageDefect(f"{self._spec.job}: no worker could start: {error}") from error
+                raise StageDefectError(
+                    f"{self._spec.job}: no worker could start: {error}"
+                ) from error
             self.idle.append(self._start())
             return work, None
         self.idle.append(actor)

@@ -29,7 +29,7 @@ class Stage(Protocol):
     def process(self, item: Item) -> Iterator[Item]: ...
 
 
-class StageDefect(RuntimeError):
+class StageDefectError(RuntimeError):
     """A stage raised something else than ItemError: a defect in the code, with the item's key."""
 
 
@@ -65,7 +65,7 @@ class StageWorker:
         """Process every item, write the rows of those that succeeded as one shard.
 
         Raises:
-            StageDefect: The stage raised something else than ItemError.
+            StageDefectError: The stage raised something else than ItemError.
         """
         outcomes: list[Outcome] = []
         rows = self._rows(batch, outcomes)
@@ -87,7 +87,7 @@ class StageWorker:
             except ItemError as error:
                 status, reason, message = error.status, error.kind, error.message
             except Exception as error:
-                raise StageDefect(
+                raise StageDefectError(
                     f"{self.spec.job} broke on {key!r}: {type(error).__name__}: {error}"
                 ) from error
             outcomes.append(

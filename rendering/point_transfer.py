@@ -1,4 +1,4 @@
-"""Carries a detector's points from the body they were seen on to a body of another shape or place."""
+"""Carries a detector's points from the body they were seen on to another shape or place."""
 
 from __future__ import annotations
 

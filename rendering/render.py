@@ -85,7 +85,7 @@ class RenderStage:
     def _read(
         self, item: Row
     ) -> tuple[UInt8[np.ndarray, "frames height width 3"], Float32[np.ndarray, "frames 4"]]:
-        """The clip's frames, the longer side at most ``max_side``, and its boxes in their pixels."""
+        """The clip's frames, longer side at most ``max_side``, and its boxes in their pixels."""
         span = read_frames(
             self.root / str(item["video_path"]),
             fps=item["fps"],
