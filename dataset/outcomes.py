@@ -6,9 +6,13 @@ The media tables are the truth about success; an outcome is written after the ro
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from dataset.tables import commit, committed, read_table, write_shard
 
@@ -39,28 +43,52 @@ class Outcome:
             )
 
 
-def append_outcomes(root: Path, outcomes: Sequence[Outcome], *, app: str, version: int = 1) -> bool:
-    """Commit outcomes in one transaction; False when ``(app, version)`` is there already.
+def append_outcomes(
+    root: Path, outcomes: Sequence[Outcome], *, app: str | None = None, version: int = 1
+) -> bool:
+    """Commit outcomes in one transaction.
 
-    Raises:
-        ValueError: No outcomes.
+    Args:
+        root: The dataset root.
+        outcomes: What became of which items; none is no commit.
+        app: Names the transaction; by default made from the outcomes, so that appending the same
+            ones again changes nothing.
+        version: The transaction's number under ``app``.
+
+    Returns:
+        False when there was nothing to write, or ``(app, version)`` is there already.
     """
+    if not outcomes:
+        return False
+    rows = [asdict(outcome) for outcome in outcomes]
+    digest = hashlib.sha256((app or json.dumps(rows, sort_keys=True)).encode()).hexdigest()[:16]
+    app = app or f"outcomes-{digest}"
     if committed(root, "outcomes", app=app, version=version):
         return False
-    name = f"{hashlib.sha256(app.encode()).hexdigest()[:16]}-{version:08d}"
-    shard = write_shard(root, "outcomes", (asdict(outcome) for outcome in outcomes), name=name)
+    shard = write_shard(root, "outcomes", rows, name=f"{digest}-{version:08d}")
     return commit(root, "outcomes", [shard], app=app, version=version)
+
+
+def read_outcomes(root: Path, job: str | None = None, recipe: str | None = None) -> list[Outcome]:
+    """Outcomes of a job (or all) under a recipe (or all), in the order they were written."""
+    rows = _rows(root, job, recipe).drop_columns(["created_at"])
+    return [Outcome(**row) for row in rows.to_pylist()]
 
 
 def finished_keys(
     root: Path, job: str, recipe: str, *, statuses: Collection[str] = STATUSES
 ) -> set[str]:
     """The keys whose newest outcome under this job and recipe has one of ``statuses``."""
-    columns = ["key", "job", "status", "created_at"]
-    rows = read_table(root, "outcomes", columns=columns, recipe=recipe)
-    newest: dict[str, tuple[object, str]] = {}
-    for row in rows.to_pylist():
-        stamp = (row["created_at"], row["status"])
-        if row["job"] == job and stamp >= newest.get(row["key"], stamp):
-            newest[row["key"]] = stamp
-    return {key for key, (_, status) in newest.items() if status in statuses}
+    rows = _rows(root, job, recipe)
+    newest = dict(
+        zip(rows.column("key").to_pylist(), rows.column("status").to_pylist(), strict=True)
+    )
+    return {key for key, status in newest.items() if status in statuses}
+
+
+def _rows(root: Path, job: str | None, recipe: str | None) -> pa.Table:
+    """Rows of the table, oldest first."""
+    rows = read_table(root, "outcomes", recipe=recipe)
+    if job is not None:
+        rows = rows.filter(pc.field("job") == job)
+    return rows.sort_by("created_at")
