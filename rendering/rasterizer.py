@@ -8,14 +8,18 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol, get_args
 
 import numpy as np
 from jaxtyping import Bool, Float32, Int8
 
 from dataset.records import Camera
 from rendering.camera import check_camera
+from rendering.gl_platform import GlPlatform, choose_platform
 from rendering.mesh import Mesh
+
+if TYPE_CHECKING:
+    from rendering.rasterizer_gl import GlRasterizer
 
 Backend = Literal["auto", "egl", "osmesa", "cpu"]
 
@@ -92,28 +96,38 @@ def check_scene(vertices: np.ndarray, mesh: Mesh, camera: Camera) -> None:
 
 
 def open_rasterizer(backend: Backend = "auto") -> Rasterizer:
-    """Open the rasteriser that ``backend`` names; ``auto`` takes OpenGL, else the CPU.
+    """Open the rasteriser that ``backend`` names.
+
+    ``auto`` takes OpenGL where a GPU draws, else the CPU rasteriser, which is faster than OpenGL in
+    software (``benchmarks/rendering.py``).
 
     Raises:
-        ValueError: an unknown backend, or OpenGL already runs in this process on another platform.
-        RuntimeError: the backend was named and cannot be opened on this machine.
+        ValueError: an unknown backend.
+        RuntimeError: the backend was named and cannot be opened here, or OpenGL already runs in
+            this process on another platform.
     """
+    if backend not in get_args(Backend):
+        raise ValueError(f"expected a backend of {get_args(Backend)}, got {backend!r}")
     # Imported here: each backend loads libraries that only its users have or need.
     from rendering.rasterizer_cpu import CpuRasterizer
 
     if backend == "cpu":
         return CpuRasterizer()
-    if backend not in ("auto", "egl", "osmesa"):
-        raise ValueError(f"expected a backend of auto, egl, osmesa, cpu, got {backend!r}")
-    from rendering.gl_platform import choose_platform
-
+    if backend != "auto":
+        return _open_gl(backend)
     try:
-        platform = choose_platform(None if backend == "auto" else backend)
-        from rendering.rasterizer_gl import GlRasterizer
-
-        return GlRasterizer(platform)
+        on_gl = _open_gl(None)
     except RuntimeError as error:
-        if backend != "auto":
-            raise
         logging.getLogger(__name__).warning("no OpenGL, drawing on the CPU: %s", error)
         return CpuRasterizer()
+    if on_gl.software:
+        on_gl.close()
+        return CpuRasterizer()
+    return on_gl
+
+
+def _open_gl(platform: GlPlatform | None) -> GlRasterizer:
+    chosen = choose_platform(platform)  # before the next import, which binds OpenGL to it
+    from rendering.rasterizer_gl import GlRasterizer
+
+    return GlRasterizer(chosen)
