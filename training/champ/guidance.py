@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from itertools import pairwise
 
-import numpy as np
 import torch
 from diffusers.models.transformers.transformer_2d import Transformer2DModel
-from jaxtyping import Float, UInt8
+from jaxtyping import Float
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from dataset.records import GuidanceMaps
 from training.champ.settings import NetworkSettings
 
 
@@ -62,19 +59,3 @@ class GuidanceEncoder(nn.Module):
         for block in self.blocks:
             features = nn.functional.silu(block(features))
         return self.conv_out(self.attention(features, return_dict=False)[0])
-
-
-def stack_maps(
-    maps: GuidanceMaps, names: Sequence[str]
-) -> UInt8[np.ndarray, "maps frames height width 3"]:
-    """The named maps in the network's order; a map of one channel is repeated to three."""
-    chosen = [np.asarray(getattr(maps, name)) for name in names]
-    return np.stack([np.broadcast_to(one, (*one.shape[:3], 3)) for one in chosen])
-
-
-def maps_to_tensor(
-    maps: UInt8[np.ndarray, "maps frames height width 3"], *, like: Tensor
-) -> Float[Tensor, "1 maps 3 frames height width"]:
-    """Stacked maps as ``encode_guidance`` takes them: [0, 1], in ``like``'s dtype and device."""
-    moved = torch.from_numpy(np.ascontiguousarray(maps)).to(like.device)
-    return moved.permute(0, 4, 1, 2, 3)[None].to(like.dtype) / 255

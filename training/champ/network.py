@@ -126,7 +126,7 @@ class ChampNetwork(nn.Module):
         Raises:
             ValueError: Shapes that do not fit, or more frames than motion modules have positions.
         """
-        self._check(latents, guidance)
+        self._check(latents, image_embeds, guidance)
         frames = latents.shape[2]
         if reference_kept is not None:
             image_embeds = image_embeds * reference_kept[:, None, None].to(image_embeds.dtype)
@@ -154,12 +154,17 @@ class ChampNetwork(nn.Module):
             if isinstance(module, GuidanceEncoder):
                 module.checkpointed = enabled
 
-    def _check(self, latents: Tensor, guidance: Tensor) -> None:
+    def _check(self, latents: Tensor, image_embeds: Tensor, guidance: Tensor) -> None:
         settings = self.settings
         if latents.ndim != 5 or latents.shape[1] != settings.latent_channels:
             raise ValueError(
                 f"latents must be (batch, {settings.latent_channels}, frames, h, w), "
                 f"got {tuple(latents.shape)}"
+            )
+        if image_embeds.ndim != 3 or image_embeds.shape[-1] != settings.cross_attention_dim:
+            raise ValueError(
+                f"image_embeds must be (batch, tokens, {settings.cross_attention_dim}) "
+                f"(cross_attention_dim), got {tuple(image_embeds.shape)}"
             )
         expected = (len(latents), settings.embed_dim, *latents.shape[2:])
         if tuple(guidance.shape) != expected:
