@@ -1,0 +1,208 @@
+"""`champ demo`: every job, one after the other, on sample videos; the same jobs a user runs."""
+
+from __future__ import annotations
+
+import csv
+import json
+import time
+from collections import Counter
+from collections.abc import Callable
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+
+from dataset.assets import asset_path
+from dataset.outcomes import read_outcomes
+from dataset.schemas import SCHEMAS
+from dataset.tables import read_table
+from pipeline.demo_memory import PeakMemory
+from pipeline.jobs.animate import animate, evaluate
+from pipeline.jobs.curate import curate
+from pipeline.jobs.encode import encode
+from pipeline.jobs.fetch import fetch
+from pipeline.jobs.render import render
+from pipeline.jobs.train import checkpoint_folder, train, vae_folder
+from pipeline.recipes import animate_recipe, evaluate_recipe, render_recipe
+from pipeline.report import write_report
+from pipeline.runner import ray_session
+from pipeline.workspace import Workspace
+
+SAMPLES = ("treadmill_cam03", "jumping_jacks", "two_people_cam01")
+"""A man alone, one who is alone until somebody walks through, and two people (turned down)."""
+
+SUMMARY_NAMES = {
+    "animation": ("held-in", "animation"),
+    "repeated_reference": ("held-in", "repeated_reference"),
+    "shuffled_maps": ("shuffled", "animation"),
+    "held_out_animation": ("held-out", "animation"),
+    "held_out_repeated_reference": ("held-out", "repeated_reference"),
+}
+"""The figures of ``summary.json``: which animations of the clips, and which method."""
+
+
+def run_demo(workspace: Workspace, folder: Path) -> dict[str, Any]:
+    """Run every job; safe to stop and to call again, then it goes on or finishes in seconds.
+
+    Returns:
+        What it wrote to ``folder/summary.json``.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    options = workspace.options
+    session = nullcontext() if options.in_process else ray_session(options.address)
+    seconds: dict[str, float] = {}
+    with PeakMemory() as memory, session:
+        for name, step in _steps(workspace, folder):
+            Console().rule(f"champ {name}")
+            started = time.monotonic()
+            print(step())
+            seconds[name] = round(time.monotonic() - started, 2)
+    summary = _summary(workspace, folder) | {
+        "seconds": seconds,
+        "seconds_total": round(sum(seconds.values()), 2),
+        "peak_memory_gb": round(memory.peak_gb, 2),
+    }
+    path = folder / "summary.json"
+    path.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
+    _tell(summary, path)
+    return summary
+
+
+def _steps(workspace: Workspace, folder: Path) -> list[tuple[str, Callable[[], object]]]:
+    runs = workspace.root / "runs"
+
+    def animated() -> object:
+        manifest = _animation_manifest(workspace, folder)
+        return animate(
+            workspace, manifest, checkpoint=checkpoint_folder(runs), vae=vae_folder(runs)
+        )
+
+    def evaluated() -> object:
+        return evaluate(workspace, checkpoint=checkpoint_folder(runs), vae=vae_folder(runs))
+
+    return [
+        ("fetch", lambda: fetch(workspace, _source_manifest(folder))),
+        ("curate", lambda: curate(workspace)),
+        ("render", lambda: render(workspace)),
+        ("train --stage vae", lambda: train(workspace, "vae")),
+        ("encode", lambda: encode(workspace, vae_folder(runs))),
+        ("train --stage 1", lambda: train(workspace, "1")),
+        ("train --stage 2", lambda: train(workspace, "2")),
+        ("animate", animated),
+        ("evaluate", evaluated),
+        ("report", lambda: write_report(workspace, folder / "report.html")),
+    ]
+
+
+def _source_manifest(folder: Path) -> Path:
+    """The sample videos, taken from packages whose licence allows it, as a source manifest."""
+    rows = [
+        {
+            "source_id": name,
+            "path": str(asset_path(f"video/{name}")),
+            "platform": "sample",
+            "licence": "BSD-3-Clause",
+            "consent": "published as a sample by its authors",
+        }
+        for name in SAMPLES
+    ]
+    return _write_csv(folder / "sources.csv", rows)
+
+
+def _animation_manifest(workspace: Workspace, folder: Path) -> Path:
+    """For every clip: its trained span, the same with shuffled maps, its unseen rest.
+
+    And each person making the next clip's motion, which has no truth to be compared with.
+    """
+    clips = _rendered_clips(workspace)
+    share = workspace.config.train.data.train_fraction
+    rows: list[dict[str, object]] = []
+    for index, (clip_id, frames) in enumerate(clips):
+        seen = int(frames * share)
+        own = {"reference": f"{clip_id}#0", "motion": clip_id, "seed": 1}
+        start = {"start_frame": 0, "end_frame": seen, "frame_order": "as_is"}
+        rows.append({"animation_id": f"{clip_id}-held-in"} | own | start)
+        shuffled = start | {"frame_order": "shuffled"}
+        rows.append({"animation_id": f"{clip_id}-shuffled"} | own | shuffled)
+        rest = start | {"start_frame": seen, "end_frame": frames}
+        rows.append({"animation_id": f"{clip_id}-held-out"} | own | rest)
+        other = clips[(index + 1) % len(clips)][0]
+        if other != clip_id:
+            whole = start | {"end_frame": frames}
+            name = f"{clip_id}-moves-as-{other}"
+            rows.append({"animation_id": name} | own | {"motion": other} | whole)
+    return _write_csv(folder / "animations.csv", rows)
+
+
+def _rendered_clips(workspace: Workspace) -> list[tuple[str, int]]:
+    recipe = render_recipe(workspace.config)
+    rows = read_table(workspace.root, "guidance", columns=["clip_id", "frames"], recipe=recipe)
+    clips = sorted((row["clip_id"], row["frames"]) for row in rows.to_pylist())
+    if not clips:
+        raise ValueError(
+            f"no clip of the sample videos was rendered; `champ report {workspace.root}` shows why"
+        )
+    return clips
+
+
+def _write_csv(path: Path, rows: list[dict[str, Any]]) -> Path:
+    with path.open("w", encoding="utf-8", newline="") as handle:
+        writer = csv.DictWriter(handle, fieldnames=list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    return path
+
+
+def _summary(workspace: Workspace, folder: Path) -> dict[str, Any]:
+    root = workspace.root
+    runs = root / "runs"
+    recipe = animate_recipe(workspace.config, checkpoint_folder(runs), vae_folder(runs))
+    metrics = read_table(root, "metrics", recipe=evaluate_recipe(recipe)).to_pylist()
+    drawn = read_table(root, "animations", recipe=recipe).to_pylist()
+    statuses = Counter(f"{row.job}: {row.reason or row.status}" for row in read_outcomes(root))
+    return {
+        "rows": {table: read_table(root, table, columns=["recipe"]).num_rows for table in SCHEMAS},
+        "statuses": dict(sorted(statuses.items())),
+        **{
+            name: _mean_scores(metrics, kind, method)
+            for name, (kind, method) in SUMMARY_NAMES.items()
+        },
+        "per_animation": {
+            f"{row['animation_id']} ({row['method']})": {
+                name: round(row[name], 4)
+                for name in ("psnr", "ssim", "l1", "psnr_body", "motion_energy")
+            }
+            for row in metrics
+        },
+        "notes": sorted({row["notes"] for row in drawn if row["notes"]}),
+        "report": str(folder / "report.html"),
+        "video": next((str(root / row["video_path"]) for row in drawn), None),
+    }
+
+
+def _mean_scores(metrics: list[dict[str, Any]], kind: str, method: str) -> dict[str, float]:
+    """The mean over clips of one kind of animation."""
+    rows = [
+        row
+        for row in metrics
+        if row["animation_id"].endswith(f"-{kind}") and row["method"] == method
+    ]
+    names = ("psnr", "ssim", "psnr_body", "motion_energy")
+    return {name: round(float(np.mean([row[name] for row in rows])), 4) for name in names}
+
+
+def _tell(summary: dict[str, Any], path: Path) -> None:
+    console = Console()
+    console.rule("done")
+    for name in SUMMARY_NAMES:
+        scores = summary[name]
+        console.print(f"{name:28} {scores['psnr']:6.2f} dB PSNR  {scores['ssim']:.3f} SSIM")
+    for note in summary["notes"]:
+        console.print(f"[yellow]note:[/yellow] {note}")
+    console.print(
+        f"{summary['seconds_total']:.0f} s, {summary['peak_memory_gb']:.1f} GB at most; "
+        f"open {summary['report']}, read {path}",
+        soft_wrap=True,
+    )

@@ -1,0 +1,42 @@
+"""Stages for the tests of jobs: they write rows of ``selection`` and misbehave as their items say."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from dataset.errors import ItemError
+
+
+class ObedientStage:
+    """Does to each item what its ``do`` says: ok, two, none, reject, fail, defect, die."""
+
+    name = "obedient"
+    version = 1
+    cpus = 1.0
+    gpus = 0.0
+
+    def __init__(self, log: Path, seconds: float = 0.0) -> None:
+        self.log, self.seconds = log, seconds
+
+    def load(self) -> None:
+        self.pid = os.getpid()
+
+    def process(self, item: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        with self.log.open("a") as handle:
+            handle.write(f"{item['clip_id']}\n")
+        time.sleep(self.seconds)
+        what = item.get("do", "ok")
+        if what == "die":
+            ctypes.string_at(0)  # a real segmentation fault
+        if what == "defect":
+            raise ZeroDivisionError("one over none")
+        if what in ("reject", "fail"):
+            status = "rejected" if what == "reject" else "failed"
+            raise ItemError(f"test.{what}", "as told", status=status)
+        for number in range({"ok": 1, "two": 2, "none": 0}[what]):
+            yield {"clip_id": item["clip_id"], "source_id": f"{number}", "selected": True}
