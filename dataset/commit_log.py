@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from dataset.shards import sync
+from dataset.durable import sync
 
 
 def log_entries(folder: Path) -> list[Path]:

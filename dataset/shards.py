@@ -20,6 +20,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from dataset.durable import sync
 from dataset.schemas import KEYS, MEDIA_COLUMNS, SCHEMAS
 
 _NARROW_GROUP_ROWS = 8192
@@ -97,15 +98,6 @@ def groups_with(file: pq.ParquetFile, column: str, value: str) -> list[int]:
         for group in range(file.num_row_groups)
         if _may_hold(file.metadata.row_group(group).column(position).statistics, value)
     ]
-
-
-def sync(path: Path) -> None:
-    """Make a file's content, or a folder's entries, durable."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _write_groups(path: Path, table: str, rows: Iterable[Mapping[str, object]]) -> None:

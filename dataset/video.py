@@ -1,8 +1,7 @@
 """Video files from outside, read at one frame rate, and files for people to play.
 
-Nothing that comes from outside is trusted: only container formats of a fixed list are opened, only
-the file itself is read (no playlists, no references to other files), and a file that ends early
-is an error, where FFmpeg would hand out what it has in silence.
+A file that ends early is an error, where FFmpeg would hand out what it has in silence. Time stamps
+decide what is shown when, so that a variable frame rate comes out constant.
 """
 
 from __future__ import annotations
@@ -18,16 +17,23 @@ import av
 import av.error
 import numpy as np
 from av.container import InputContainer
-from av.stream import Disposition
 from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange, Colorspace, Interpolation
 from av.video.stream import VideoStream
 from jaxtyping import UInt8
 
+from dataset.containers import (
+    check_complete,
+    duration_seconds,
+    frame_rate,
+    open_container,
+    suffix_of,
+    tagged_duration,
+    video_stream,
+)
+from dataset.durable import sync
 from dataset.errors import ItemError
 
-_FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,flv,gif,asf,ogg"
-_OPEN_OPTIONS = {"protocol_whitelist": "file", "format_whitelist": _FORMATS}
 _UNSPECIFIED = 2  # AVCOL_SPC_UNSPECIFIED
 _HD_HEIGHT = 577  # players take an unlabelled picture of this height or more as BT.709
 
@@ -42,6 +48,7 @@ class VideoProbe:
     frames: int  # by the container's count, else duration times fps
     duration_seconds: float
     codec: str
+    suffix: str  # what a file of this container is called: ".mp4", ".mkv", ...
     rotation: int  # degrees counter-clockwise that bring a stored frame upright: 0, 90, 180, 270
 
 
@@ -54,18 +61,21 @@ def probe_video(path: Path | str, *, max_pixels: int = 8192 * 8192) -> VideoProb
             than ``max_pixels`` a frame), ``probe.no_frames``.
     """
     path = Path(path)
-    with _open(path) as container:
-        stream = _video_stream(container, path)
+    with open_container(path) as container:
+        stream = video_stream(container, path)
         context = stream.codec_context
         if context.width * context.height > max_pixels:
             size = f"{context.width} x {context.height}"
-            raise ItemError("probe.too_large", f"{path}: {size} is over {max_pixels} pixels")
-        _check_complete(stream, path)
-        fps = _frame_rate(stream)
-        duration = _duration_seconds(container, stream)
+            raise ItemError(
+                "probe.too_large", f"{path}: {size} > {max_pixels} pixels", status="rejected"
+            )
+        check_complete(stream, path)
+        fps = frame_rate(stream)
+        duration = duration_seconds(container, stream)
         frames = stream.frames or round(duration * fps)
         rotation = _rotation(_first_frame(container, stream, path))
         codec, width, height = context.name, context.width, context.height
+        suffix = suffix_of(container)
     if rotation in (90, 270):
         width, height = height, width
     return VideoProbe(
@@ -75,6 +85,7 @@ def probe_video(path: Path | str, *, max_pixels: int = 8192 * 8192) -> VideoProb
         frames=frames,
         duration_seconds=duration or frames / fps,
         codec=codec,
+        suffix=suffix,
         rotation=rotation,
     )
 
@@ -102,7 +113,8 @@ def read_frames(
     Raises:
         ValueError: A rate or a span that is not positive.
         ItemError: The kinds of ``probe_video``; ``decode.truncated`` when the data ends before the
-            file's own index or duration does; ``decode.damaged`` when it cannot be decoded.
+            file's own index or duration does; ``decode.damaged`` when it cannot be decoded;
+            ``decode.empty_span`` when no frame is in the span.
     """
     if fps is not None and not fps > 0:
         raise ValueError(f"fps must be above 0, got {fps}")
@@ -132,74 +144,10 @@ def write_playable(
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         _write_h264(temporary, iter(frames), Fraction(fps).limit_denominator(1001), comment)
-        with temporary.open("rb") as written:
-            os.fsync(written.fileno())
+        sync(temporary)
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
-
-
-def _open(path: Path) -> InputContainer:
-    if not path.is_file():
-        raise ItemError("probe.missing", f"{path} is not a file")
-    if path.stat().st_size == 0:
-        raise ItemError("probe.empty", f"{path} has no content")
-    try:
-        # The prefix keeps a name with a colon from being taken for another protocol.
-        return av.open(f"file:{path.resolve()}", "r", options=dict(_OPEN_OPTIONS))
-    except (av.error.FFmpegError, ValueError) as error:
-        raise _unreadable(path, error) from error
-
-
-def _unreadable(path: Path, error: Exception) -> ItemError:
-    with path.open("rb") as file:
-        head = file.read(12)
-    if head[4:8] == b"ftyp":
-        return ItemError("probe.truncated", f"{path} begins as an MP4, but its index is missing")
-    return ItemError("probe.not_video", f"{path} is not a video container: {error}")
-
-
-def _video_stream(container: InputContainer, path: Path) -> VideoStream:
-    """The first stream of moving pictures (a sound file's cover is none)."""
-    for stream in container.streams.video:
-        if not stream.disposition & Disposition.attached_pic:
-            if stream.codec_context.width < 1 or stream.codec_context.height < 1:
-                raise ItemError("probe.not_video", f"{path}: its picture has no size")
-            stream.thread_type = "AUTO"
-            return stream
-    kinds = sorted({stream.type for stream in container.streams}) or ["nothing"]
-    raise ItemError("probe.no_video_stream", f"{path} holds {', '.join(kinds)}, no video")
-
-
-def _check_complete(stream: VideoStream, path: Path) -> None:
-    size = path.stat().st_size
-    end = max((entry.pos + entry.size for entry in stream.index_entries), default=0)
-    if end > size:
-        raise ItemError("probe.truncated", f"{path} has {size} bytes, its index needs {end}")
-
-
-def _frame_rate(stream: VideoStream) -> float:
-    rate = stream.average_rate or stream.guessed_rate
-    return float(rate) if rate and rate > 0 else 25.0  # FFmpeg's own rate where none is stored
-
-
-def _duration_seconds(container: InputContainer, stream: VideoStream) -> float:
-    if stream.duration and stream.time_base:
-        return float(stream.duration * stream.time_base)
-    tagged = _tagged_duration(stream)
-    if tagged:
-        return tagged
-    return container.duration / av.time_base if container.duration else 0.0
-
-
-def _tagged_duration(stream: VideoStream) -> float:
-    """Matroska keeps a stream's own length in a tag, as hours:minutes:seconds."""
-    parts = stream.metadata.get("DURATION", "").split(":")
-    try:
-        hours, minutes, seconds = (float(part) for part in parts)
-    except ValueError:
-        return 0.0
-    return hours * 3600 + minutes * 60 + seconds
 
 
 def _first_frame(container: InputContainer, stream: VideoStream, path: Path) -> VideoFrame:
@@ -219,33 +167,38 @@ def _rotation(frame: VideoFrame) -> int:
 def _read(
     path: Path, fps: float | None, span: tuple[float, float | None], max_side: int | None
 ) -> Iterator[np.ndarray]:
-    with _open(path) as container:
-        stream = _video_stream(container, path)
-        own_rate = _frame_rate(stream)
-        rate = fps or own_rate
-        start, end = span[0], math.inf if span[1] is None else span[1]
+    start, end = span[0], math.inf if span[1] is None else span[1]
+    with open_container(path) as container:
+        stream = video_stream(container, path)
+        rate = fps or frame_rate(stream)
         number = 0
-        shown: VideoFrame | None = None
-        pixels: np.ndarray | None = None
-        seconds = 0.0
-        for seconds, frame in _timed_frames(container, stream, path, start):
-            # Everything due before this frame begins is shown by the one before it.
-            begins = seconds - 0.25 / own_rate
-            while shown is not None and start + number / rate < min(begins, end):
-                pixels = _upright_rgb(shown, max_side) if pixels is None else pixels
+        for frame, until in _shown_until(container, stream, path, start):
+            pixels: np.ndarray | None = None
+            while start + number / rate < min(until, end):
+                pixels = _upright_rgb(frame, max_side) if pixels is None else pixels
                 yield pixels
                 number += 1
-            if begins >= end:
-                return
-            shown, pixels = frame, None
-        if shown is None:
-            raise ItemError("decode.truncated", f"{path} has no frame at {start:.3f} s or later")
-        _check_reached_end(container, stream, path, seconds)
-        last = min(seconds + 0.75 / own_rate, end)
-        while start + number / rate < last:
-            pixels = _upright_rgb(shown, max_side) if pixels is None else pixels
-            yield pixels
-            number += 1
+            if until >= end:
+                break
+    if number == 0:
+        raise ItemError("decode.empty_span", f"{path} shows nothing from {start:.3f} s on")
+
+
+def _shown_until(
+    container: InputContainer, stream: VideoStream, path: Path, start: float
+) -> Iterator[tuple[VideoFrame, float]]:
+    """Each frame with the time, in seconds, at which the next one takes its place."""
+    step = 1 / frame_rate(stream)
+    shown: VideoFrame | None = None
+    seconds = 0.0
+    for seconds, frame in _timed_frames(container, stream, path, start):
+        if shown is not None:
+            yield shown, seconds - step / 4
+        shown = frame
+    if shown is None:
+        raise ItemError("decode.empty_span", f"{path} has no frame from {start:.3f} s on")
+    _check_reached_end(container, stream, path, seconds)
+    yield shown, seconds + step * 3 / 4
 
 
 def _timed_frames(
@@ -256,7 +209,7 @@ def _timed_frames(
     origin = stream.start_time or 0
     if start > 0:
         container.seek(origin + int(start / base), stream=stream, backward=True)
-    step, seconds = 1 / _frame_rate(stream), -1 / _frame_rate(stream)
+    step, seconds = 1 / frame_rate(stream), -1 / frame_rate(stream)
     try:
         for frame in container.decode(stream):
             stamp = frame.pts if frame.pts is not None else frame.dts
@@ -276,8 +229,8 @@ def _check_reached_end(
     origin = stream.start_time or 0
     entries = stream.index_entries
     indexed = max((float((entry.timestamp - origin) * base) for entry in entries), default=0.0)
-    length = _duration_seconds(container, stream) if stream.frames else _tagged_duration(stream)
-    step = 1 / _frame_rate(stream)
+    length = duration_seconds(container, stream) if stream.frames else tagged_duration(stream)
+    step = 1 / frame_rate(stream)
     # Edit lists and rounding move the end by a few frames; a cut file misses far more.
     expected = max(indexed - 3 * step, length - max(1.0, 4 * step))
     if last_seconds < expected:
