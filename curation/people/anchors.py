@@ -28,7 +28,7 @@ def decode(
     *,
     size: int,
     min_score: float,
-) -> tuple[Float32[np.ndarray, "kept points 2"], Float32[np.ndarray, kept]]:
+) -> tuple[Float32[np.ndarray, "kept points 2"], Float32[np.ndarray, " kept"]]:
     """Detections above ``min_score``, best first, as points in fractions of the picture.
 
     The first two points are the corners of the box, the others the network's key points.
@@ -48,22 +48,36 @@ def box_overlap(
     first: Float[np.ndarray, "n 4"], second: Float[np.ndarray, "m 4"]
 ) -> Float[np.ndarray, "n m"]:
     """Intersection over union of every pair of boxes (x0, y0, x1, y1); 0 for empty boxes."""
+    common = _common(first, second)
+    union = _area(first)[:, None] + _area(second)[None] - common
+    return np.divide(common, union, out=np.zeros_like(common), where=union > 0)
+
+
+def share_inside(
+    first: Float[np.ndarray, "n 4"], second: Float[np.ndarray, "m 4"]
+) -> Float[np.ndarray, "n m"]:
+    """The share of each first box that lies within each second one; 0 for empty boxes."""
+    common = _common(first, second)
+    area = np.broadcast_to(_area(first)[:, None], common.shape)
+    return np.divide(common, area, out=np.zeros_like(common), where=area > 0)
+
+
+def _common(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     low = np.maximum(first[:, None, :2], second[None, :, :2])
     high = np.minimum(first[:, None, 2:], second[None, :, 2:])
-    common = np.clip(high - low, 0, None).prod(axis=-1)
-    areas = [
-        np.clip(boxes[:, 2:] - boxes[:, :2], 0, None).prod(axis=-1) for boxes in (first, second)
-    ]
-    union = areas[0][:, None] + areas[1][None] - common
-    return np.divide(common, union, out=np.zeros_like(common), where=union > 0)
+    return np.clip(high - low, 0, None).prod(axis=-1)
+
+
+def _area(boxes: np.ndarray) -> np.ndarray:
+    return np.clip(boxes[:, 2:] - boxes[:, :2], 0, None).prod(axis=-1)
 
 
 def merge_overlapping(
     points: Float32[np.ndarray, "n points 2"],
-    scores: Float32[np.ndarray, n],
+    scores: Float32[np.ndarray, " n"],
     *,
     min_overlap: float,
-) -> tuple[Float32[np.ndarray, "kept points 2"], Float32[np.ndarray, kept]]:
+) -> tuple[Float32[np.ndarray, "kept points 2"], Float32[np.ndarray, " kept"]]:
     """Non-maximum suppression that averages what it suppresses, weighted by score.
 
     Averaging the many anchors that see one person is what makes these detectors steady from frame

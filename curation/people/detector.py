@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -20,7 +20,7 @@ class PersonBox:
     (``BODY_POINTS``): x, y in pixels, confidence in [0, 1].
     """
 
-    box: Float32[np.ndarray, 4]
+    box: Float32[np.ndarray, " 4"]
     score: float
     points: Float32[np.ndarray, "23 3"]
 
@@ -28,8 +28,13 @@ class PersonBox:
 class PoseDetector(Protocol):
     """Finds people in a frame, and one person's points through a clip."""
 
-    def find_people(self, frame: UInt8[np.ndarray, "height width 3"]) -> list[PersonBox]:
-        """Everyone in the frame, best first."""
+    def find_people(
+        self, frame: UInt8[np.ndarray, "height width 3"], near: Sequence[PersonBox] = ()
+    ) -> list[PersonBox]:
+        """Everyone in the frame, best first.
+
+        ``near`` are the people of a frame shortly before, who are looked for where they were.
+        """
         ...
 
     def detect_people(

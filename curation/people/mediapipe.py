@@ -7,13 +7,13 @@ in the frame are looked for in crops.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from jaxtyping import Float32, UInt8
 from pydantic import Field
 
-from curation.people.anchors import box_overlap
+from curation.people.anchors import box_overlap, share_inside
 from curation.people.detector import PersonBox
 from curation.people.face import FaceReader
 from curation.people.hands import HandReader
@@ -23,24 +23,40 @@ from curation.people.regions import Region, paste_back
 from dataset.records import FACE_POINTS, LEFT_HAND_POINTS, RIGHT_HAND_POINTS, Keypoints
 from dataset.settings import Settings
 
+_CROWN = 0.7  # height of the crown over the ears, in distances from shoulders to ears
+_FLESH = 0.04  # of the longer side
+_SAME_REGION = 0.5  # IoU above which two regions would read the same person
+
 
 class PeopleSettings(Settings):
     """How people are found. Scores are the networks' own, in [0, 1]."""
 
     min_detection_score: float = Field(
-        0.5, ge=0, le=1, description="Person detector: below, a proposal is not looked at"
+        default=0.5, ge=0, le=1, description="Person detector: below, a proposal is not looked at"
     )
     min_presence: float = Field(
-        0.5, ge=0, le=1, description="Landmark networks: below, there is no person, hand or face"
+        default=0.5,
+        ge=0,
+        le=1,
+        description="Landmark networks: below, there is no person, hand or face",
+    )
+    min_followed_presence: float = Field(
+        default=0.8, ge=0, le=1, description="The same where a person was, with no proposal there"
     )
     tiles: int = Field(
-        2, ge=0, le=4, description="Crops along the frame's short side for small people; 0: none"
+        default=1, ge=0, le=4, description="Crops along the short side for small people; 0: none"
     )
     max_overlap: float = Field(
-        0.5, ge=0, le=1, description="Two boxes with a larger IoU are one person"
+        default=0.5, ge=0, le=1, description="Two boxes with a larger IoU are one person"
+    )
+    max_contained: float = Field(
+        default=0.75,
+        ge=0,
+        le=1,
+        description="A box with a larger share inside a better one is part of it",
     )
     min_box_overlap: float = Field(
-        0.3, ge=0, le=1, description="A tracked pose with a smaller IoU to its box is lost"
+        default=0.3, ge=0, le=1, description="A tracked pose with a smaller IoU to its box is lost"
     )
 
 
@@ -54,20 +70,23 @@ class MediaPipeDetector:
         self._hands = HandReader(min_presence=settings.min_presence)
         self._face = FaceReader(min_presence=settings.min_presence)
 
-    def find_people(self, frame: UInt8[np.ndarray, "height width 3"]) -> list[PersonBox]:
+    def find_people(
+        self, frame: UInt8[np.ndarray, "height width 3"], near: Sequence[PersonBox] = ()
+    ) -> list[PersonBox]:
         """Everyone in the frame, best first (see ``PoseDetector``)."""
         height, width = frame.shape[:2]
-        proposals: list[tuple[Region, float]] = []
-        for where in _search_regions(width, height, self._settings.tiles):
-            proposals += self._finder.propose(
-                frame, where, min_score=self._settings.min_detection_score
-            )
-        found: list[PersonBox] = []
-        for region in _distinct(proposals):
+        followed = [self._reader.read(frame, _around(person.box)) for person in near]
+        poses = [
+            pose
+            for pose, person in zip(followed, near, strict=True)
+            if pose.presence >= self._settings.min_followed_presence
+            and _overlap(pose, person.box) >= self._settings.min_box_overlap
+        ]
+        for region in self._proposals(frame, [pose.region for pose in poses]):
             pose = self._reader.read(frame, region)
             if pose.presence >= self._settings.min_presence:
-                found.append(_person(pose, width, height))
-        return self._merged(found)
+                poses.append(pose)
+        return self._merged([_person(pose, width, height) for pose in poses])
 
     def detect_people(
         self, frame: UInt8[np.ndarray, "height width 3"]
@@ -106,8 +125,23 @@ class MediaPipeDetector:
             points=np.stack(points), body_3d=np.stack(body_3d), person_mask=np.stack(masks)
         )
 
+    def _proposals(self, frame: np.ndarray, known: list[Region]) -> list[Region]:
+        """Regions that may hold somebody besides the known ones, best first."""
+        proposals: list[tuple[Region, float]] = []
+        for where in _search_regions(frame.shape[1], frame.shape[0], self._settings.tiles):
+            proposals += self._finder.propose(
+                frame, where, min_score=self._settings.min_detection_score
+            )
+        proposals.sort(key=lambda proposal: -proposal[1])
+        kept = list(known)
+        for region, _ in proposals:  # tiles overlap
+            others = np.array([other.box for other in kept]).reshape(-1, 4)
+            if not (box_overlap(np.array([region.box]), others) > _SAME_REGION).any():
+                kept.append(region)
+        return kept[len(known) :]
+
     def _follow(
-        self, frame: np.ndarray, box: Float32[np.ndarray, 4], previous: Pose | None
+        self, frame: np.ndarray, box: Float32[np.ndarray, " 4"], previous: Pose | None
     ) -> Pose | None:
         if not np.isfinite(box).all() or box[2] <= box[0] or box[3] <= box[1]:
             return None
@@ -126,7 +160,7 @@ class MediaPipeDetector:
         fitting = [pose for pose in candidates if self._fits(pose, box)]
         return max(fitting, key=lambda pose: _overlap(pose, box), default=None)
 
-    def _fits(self, pose: Pose, box: Float32[np.ndarray, 4]) -> bool:
+    def _fits(self, pose: Pose, box: Float32[np.ndarray, " 4"]) -> bool:
         return (
             pose.presence >= self._settings.min_presence
             and _overlap(pose, box) >= self._settings.min_box_overlap
@@ -149,7 +183,9 @@ class MediaPipeDetector:
         kept: list[PersonBox] = []
         for person in sorted(found, key=lambda person: -person.score):
             others = np.array([other.box for other in kept]).reshape(-1, 4)
-            if not (box_overlap(person.box[None], others) > self._settings.max_overlap).any():
+            same = box_overlap(person.box[None], others) > self._settings.max_overlap
+            part = share_inside(person.box[None], others) > self._settings.max_contained
+            if not (same | part).any():
                 kept.append(person)
         return kept
 
@@ -171,34 +207,27 @@ def _centres(length: int, side: float) -> np.ndarray:
     return np.linspace(side / 2, length - side / 2, max(1, count))
 
 
-def _distinct(proposals: list[tuple[Region, float]]) -> list[Region]:
-    """Regions that are not each other's repetition (tiles overlap), best first."""
-    kept: list[Region] = []
-    for region, _ in sorted(proposals, key=lambda proposal: -proposal[1]):
-        others = np.array([other.box for other in kept]).reshape(-1, 4)
-        if not (box_overlap(np.array([region.box]), others) > 0.5).any():
-            kept.append(region)
-    return kept
-
-
 def _person(pose: Pose, width: int, height: int) -> PersonBox:
     box = np.clip(_box(pose), 0, (width, height, width, height)).astype(np.float32)
     return PersonBox(box=box, score=pose.presence, points=body_from_pose(pose.landmarks))
 
 
-def _box(pose: Pose) -> Float32[np.ndarray, 4]:
-    """Around the points, and as far above the eyes as the head goes."""
+def _box(pose: Pose) -> Float32[np.ndarray, " 4"]:
+    """Around the landmarks, the crown of the head, and some flesh around the joints."""
     points = pose.landmarks[:, :2]
+    ears, shoulders = points[[7, 8]].mean(axis=0), points[[11, 12]].mean(axis=0)
+    crown = ears + _CROWN * (ears - shoulders)
+    points = np.concatenate([points, crown[None]])
     low, high = points.min(axis=0), points.max(axis=0)
-    margin = 0.05 * (high - low).max()  # the outline lies outside of the joints
+    margin = _FLESH * (high - low).max()
     return np.concatenate([low - margin, high + margin])
 
 
-def _overlap(pose: Pose, box: Float32[np.ndarray, 4]) -> float:
+def _overlap(pose: Pose, box: Float32[np.ndarray, " 4"]) -> float:
     return float(box_overlap(_box(pose)[None], box[None])[0, 0])
 
 
-def _around(box: Float32[np.ndarray, 4]) -> Region:
+def _around(box: Float32[np.ndarray, " 4"]) -> Region:
     x, y = (box[:2] + box[2:]) / 2
     return Region(x=float(x), y=float(y), size_px=1.25 * float((box[2:] - box[:2]).max()))
 

@@ -32,7 +32,7 @@ class Region:
         return (points - (self.x, self.y)) @ _turn(self.angle) / self.size_px + 0.5
 
     def scaled(self, factor: float, *, up: float = 0.0) -> Region:
-        """Grown about its centre, then moved by ``up`` of the old side along its own upward axis."""
+        """Grown about its centre, then moved by ``up`` of the old side along its upward axis."""
         dx, dy = _turn(self.angle) @ (0.0, -up * self.size_px)
         return Region(x=self.x + dx, y=self.y + dy, size_px=self.size_px * factor, angle=self.angle)
 
@@ -44,7 +44,7 @@ class Region:
 
 
 def upright_region(
-    start: Float[np.ndarray, 2], end: Float[np.ndarray, 2], *, factor: float
+    start: Float[np.ndarray, " 2"], end: Float[np.ndarray, " 2"], *, factor: float
 ) -> Region:
     """The region centred at ``start`` in which ``end`` lies straight above the centre.
 

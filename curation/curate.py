@@ -1,0 +1,157 @@
+"""The curate job: a video in, candidate clips with every score out, from one decode."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import Field
+
+from curation.looking import Looked, look_through, without_bystanders
+from curation.people.detector import PoseDetector
+from curation.people.mediapipe import MediaPipeDetector, PeopleSettings
+from curation.people.tracking import MAX_GAP_FRAMES, Track
+from curation.scores import score_clip
+from curation.shots import ShotFinder, ShotSettings
+from curation.spans import Span, candidate_spans, people_present
+from dataset.errors import ItemError
+from dataset.settings import Settings
+from dataset.video import read_frames
+
+
+class CurateSettings(Settings):
+    """How videos are cut into candidate clips."""
+
+    fps: float = Field(default=30.0, gt=0, description="The one frame rate of the whole pipeline")
+    proxy_size: int = Field(
+        default=960, ge=128, description="Longer side of the frames that are looked at"
+    )
+    detect_every: int = Field(
+        default=3,
+        ge=1,
+        le=MAX_GAP_FRAMES + 1,
+        description="People are searched in every n-th frame",
+    )
+    min_clip_seconds: float = Field(default=1.0, gt=0, description="Shorter spans are no clips")
+    max_clip_seconds: float = Field(
+        default=10.0, gt=0, description="Longer spans are cut into equal parts"
+    )
+    min_track_seconds: float = Field(
+        default=0.3, ge=0, description="Who is seen for less is a false alarm, or of no matter"
+    )
+    bystander_share: float = Field(
+        default=0.1,
+        ge=0,
+        le=1,
+        description="Smaller boxes, relative to the largest, are background",
+    )
+    shots: ShotSettings = ShotSettings()
+
+
+class CurateStage:
+    """``videos`` row -> ``clips`` rows; the detector is made in ``load``, in the worker."""
+
+    name = "curate"
+    version = 1
+    cpus = 1.0
+    gpus = 0.0
+
+    def __init__(self, settings: CurateSettings, people: PeopleSettings, root: Path) -> None:
+        self._settings = settings
+        self._people = people
+        self._root = Path(root)
+        self._detector: PoseDetector | None = None
+
+    def load(self) -> None:
+        if self._detector is None:
+            self._detector = MediaPipeDetector(self._people)
+
+    def process(self, item: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        """A video's candidate clips in order of time.
+
+        Raises:
+            ItemError: ``curate.no_person`` (rejected); whatever reading the video raises.
+        """
+        looked = self._look(item)
+        found = 0
+        for shot in looked.shots:
+            for row in self._clips_of(item, looked, shot):
+                found += 1
+                yield row
+        if not found:
+            raise ItemError(
+                "curate.no_person",
+                f"{item['path']}: nobody is seen for {self._settings.min_track_seconds} s or more",
+                status="rejected",
+            )
+
+    def _look(self, item: dict[str, Any]) -> Looked:
+        if self._detector is None:
+            raise RuntimeError("load() comes before process()")
+        settings = self._settings
+        frames = read_frames(
+            self._root / item["path"],
+            fps=settings.fps,
+            start_seconds=item.get("start_seconds") or 0.0,
+            end_seconds=item.get("end_seconds"),
+            max_side=settings.proxy_size,
+        )
+        finder = ShotFinder(settings.shots, fps=settings.fps)
+        return look_through(frames, self._detector, finder, stride=settings.detect_every)
+
+    def _clips_of(
+        self, item: dict[str, Any], looked: Looked, shot: tuple[int, int]
+    ) -> Iterator[dict[str, Any]]:
+        settings = self._settings
+        tracks = looked.tracks(shot, min_frames=round(settings.min_track_seconds * settings.fps))
+        tracks = without_bystanders(tracks, settings.bystander_share)
+        spans = candidate_spans(
+            tracks,
+            shot,
+            min_frames=round(settings.min_clip_seconds * settings.fps),
+            max_frames=round(settings.max_clip_seconds * settings.fps),
+        )
+        for span in spans:
+            scores = self._scores(looked, tracks, span)
+            if scores is not None:
+                yield {**self._place(item, looked, tracks[span.subject], span), **scores}
+
+    def _place(
+        self, item: dict[str, Any], looked: Looked, track: Track, span: Span
+    ) -> dict[str, Any]:
+        """Where a clip lies; times are the file's, boxes in pixels of the source."""
+        fps = self._settings.fps
+        begin = item.get("start_seconds") or 0.0
+        to_source = np.array([item["width"] / looked.size[0], item["height"] / looked.size[1]] * 2)
+        boxes = track.between(span.start, span.end) * to_source
+        return {
+            "clip_id": f"{item['source_id']}-{span.start:06d}-{span.frames:04d}",
+            "source_id": item["source_id"],
+            "video_path": item["path"],
+            "track": span.subject,
+            "start_seconds": begin + span.start / fps,
+            "end_seconds": begin + span.end / fps,
+            "fps": fps,
+            "frames": span.frames,
+            "width": item["width"],
+            "height": item["height"],
+            "boxes": boxes.astype(np.float32).ravel().tolist(),
+        }
+
+    def _scores(
+        self, looked: Looked, tracks: list[Track], span: Span
+    ) -> dict[str, float | int] | None:
+        track = tracks[span.subject]
+        sightings = looked.sightings(track, span.start, span.end)
+        if not sightings:  # a sliver between two looked-at frames
+            return None
+        return score_clip(
+            sightings,
+            track.between(span.start, span.end),
+            people_present(tracks, span.start, span.end).sum(axis=0),
+            looked_at=len(looked.looked_at(span.start, span.end)),
+            size=looked.size,
+            fps=self._settings.fps,
+        )
