@@ -151,5 +151,14 @@ KEYS = {
 }
 """The column that, with ``recipe``, names a row. ``outcomes`` rows are named by key, job and recipe."""
 
-MEDIA_COLUMNS = ("rgb", "depth", "normal", "semantic_map", "dwpose", "mask", "latents", "image_embeds")
+MEDIA_COLUMNS = (
+    "rgb",
+    "depth",
+    "normal",
+    "semantic_map",
+    "dwpose",
+    "mask",
+    "latents",
+    "image_embeds",
+)
 """Already compressed or raw tensors: written without compression or statistics."""
