@@ -6,7 +6,7 @@ measured on the labelled sample media that `benchmarks/people.py` goes through.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pydantic import Field
@@ -75,3 +75,29 @@ def decide(clip: Mapping[str, Any], settings: SelectSettings) -> tuple[bool, str
     )
     reason = next((f"select.{name}" for name, passed in checks if not passed), "")
     return not reason, reason
+
+
+class SelectStage:
+    """Turns a row of ``clips`` into a row of ``selection``."""
+
+    name = "select"
+    version = 1
+    cpus = 1.0
+    gpus = 0.0
+
+    def __init__(self, settings: SelectSettings) -> None:
+        self.settings = settings
+
+    def load(self) -> None:
+        """Nothing to load."""
+
+    def process(self, item: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        """Decide over one clip."""
+        selected, reason = decide(item, self.settings)
+        yield {
+            "clip_id": item["clip_id"],
+            "source_id": item["source_id"],
+            "curate_recipe": item["recipe"],
+            "selected": selected,
+            "reason": reason,
+        }

@@ -20,7 +20,7 @@ from pipeline.settings import JobSettings
 from rendering.render import RenderSettings
 from training.champ.settings import NetworkSettings
 from training.latents import EncodeSettings
-from training.recipes import TrainSettings
+from training.settings import TrainSettings
 
 
 class Config(Settings):

@@ -117,7 +117,7 @@ def _animation_manifest(workspace: Workspace, folder: Path) -> Path:
     And each person making the next clip's motion, which has no truth to be compared with.
     """
     clips = _rendered_clips(workspace)
-    share = workspace.config.train.data.train_fraction
+    share = workspace.config.train.train_fraction
     rows: list[dict[str, object]] = []
     for index, (clip_id, frames) in enumerate(clips):
         seen = int(frames * share)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from curation.curate import CurateStage
-from curation.fetch import FetchStage
+from curation.fetch import FetchStage, deciding_settings
 from curation.select import SelectStage
 from dataset.fingerprint import fingerprint
 from inference.animate import AnimateStage
@@ -20,7 +20,7 @@ from training.latents import EncodeStage
 
 def fetch_recipe(config: Config) -> str:
     """What limits a video was fetched under."""
-    return fingerprint(FetchStage.name, FetchStage.version, config.fetch)
+    return fingerprint(FetchStage.name, FetchStage.version, deciding_settings(config.fetch))
 
 
 def curate_recipe(config: Config) -> str:
