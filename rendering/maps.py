@@ -1,19 +1,95 @@
 """The guidance maps as pure functions of what was rasterised (conventions: Guidance maps).
 
 Each takes ``Buffers`` and gives 8-bit pictures of the same frames and size; the background is 0. A
-value v in [0, 1] becomes the grey level ``floor(255 v + 0.5)``.
+value v in [0, 1] becomes the grey level ``floor(255 v + 0.5)``. ``draw_maps`` draws them all, and
+the skeleton, from a moving body.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import fields
+
 import numba
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Float32, UInt8
 
+from dataset.records import Camera, GuidanceMaps
+from rendering.camera import check_camera
 from rendering.colours import PART_COLOURS, srgb_table
-from rendering.rasterizer import Buffers
+from rendering.mesh import Mesh
+from rendering.rasterizer import Buffers, Rasterizer
+from rendering.skeleton import draw_dwpose
 
-__all__ = ["PART_COLOURS", "draw_depth", "draw_mask", "draw_normal", "draw_semantic_map"]
+__all__ = [
+    "PART_COLOURS", "draw_depth", "draw_map_chunks", "draw_maps", "draw_mask", "draw_normal",
+    "draw_semantic_map",
+]  # fmt: skip
+
+CHUNK_BYTES = 128 * 2**20
+"""How much the buffers of the frames drawn at a time may take; one frame is always drawn."""
+
+_BYTES_PER_PIXEL = 4 + 12 + 12 + 1 + 1  # of Buffers
+
+
+def draw_maps(
+    rasterizer: Rasterizer,
+    mesh: Mesh,
+    vertices: Float32[np.ndarray, "frames vertices 3"],
+    points: Float32[np.ndarray, "frames 133 3"],
+    camera: Camera,
+) -> GuidanceMaps:
+    """Draw every guidance map of every frame, at the camera's size.
+
+    ``vertices`` are the body's in camera space, metres, translation added; ``points`` the 133
+    COCO-WholeBody points of the skeleton in pixels, with confidence. Beyond the maps themselves it
+    needs ``CHUNK_BYTES`` of memory, however long the clip.
+
+    Raises:
+        ValueError: vertices of another mesh or not finite, points of another number of frames, or a
+            camera without a picture.
+    """
+    size = (len(vertices), camera.height, camera.width)
+    maps = GuidanceMaps(
+        depth=np.empty((*size, 1), np.uint8),
+        normal=np.empty((*size, 3), np.uint8),
+        semantic_map=np.empty((*size, 3), np.uint8),
+        dwpose=np.empty((*size, 3), np.uint8),
+        mask=np.empty((*size, 1), np.uint8),
+    )
+    start = 0
+    for chunk in draw_map_chunks(rasterizer, mesh, vertices, points, camera):
+        span = slice(start, start + len(chunk.mask))
+        for field in fields(GuidanceMaps):
+            getattr(maps, field.name)[span] = getattr(chunk, field.name)
+        start = span.stop
+    return maps
+
+
+def draw_map_chunks(
+    rasterizer: Rasterizer,
+    mesh: Mesh,
+    vertices: Float32[np.ndarray, "frames vertices 3"],
+    points: Float32[np.ndarray, "frames 133 3"],
+    camera: Camera,
+) -> Iterator[GuidanceMaps]:
+    """The maps of ``draw_maps`` a few consecutive frames at a time, for clips of any length."""
+    if len(vertices) != len(points):
+        raise ValueError(
+            f"expected points of the {len(vertices)} frames of the vertices, got {len(points)}"
+        )
+    check_camera(camera)
+    frames = max(1, CHUNK_BYTES // (_BYTES_PER_PIXEL * camera.width * camera.height))
+    for start in range(0, len(vertices), frames):
+        span = slice(start, start + frames)
+        buffers = rasterizer.rasterize(vertices[span], mesh, camera)
+        yield GuidanceMaps(
+            depth=draw_depth(buffers),
+            normal=draw_normal(buffers),
+            semantic_map=draw_semantic_map(buffers),
+            dwpose=draw_dwpose(points[span], camera.width, camera.height),
+            mask=draw_mask(buffers),
+        )
 
 
 def draw_depth(buffers: Buffers) -> UInt8[np.ndarray, "frames height width 1"]:
