@@ -98,10 +98,11 @@ def duration_seconds(container: InputContainer, stream: VideoStream) -> float:
 
 
 def tagged_duration(stream: VideoStream) -> float:
-    """Matroska keeps a stream's own length in a tag, as hours:minutes:seconds."""
+    """A Matroska stream's length: its tag tells the end, as hours:minutes:seconds; else 0."""
     parts = stream.metadata.get("DURATION", "").split(":")
     try:
         hours, minutes, seconds = (float(part) for part in parts)
     except ValueError:
         return 0.0
-    return hours * 3600 + minutes * 60 + seconds
+    begins = float((stream.start_time or 0) * (stream.time_base or 0))
+    return max(0.0, hours * 3600 + minutes * 60 + seconds - begins)
