@@ -21,7 +21,7 @@ from rendering.rasterizer import NEAR_METRES
 if TYPE_CHECKING:
     import pyrender
 
-BODY_COLOUR = (0.55, 0.7, 0.95)
+BODY_COLOUR = (0.3, 0.55, 0.9)
 OPACITY = 0.85
 
 
@@ -78,7 +78,7 @@ def _scene(vertices: np.ndarray, triangles: np.ndarray, camera: Camera) -> pyren
         indices=triangles,
         material=material,
     )
-    scene = pyrender.Scene(bg_color=(0, 0, 0, 0), ambient_light=(0.3, 0.3, 0.3))
+    scene = pyrender.Scene(bg_color=(0, 0, 0, 0), ambient_light=(0.15, 0.15, 0.15))
     scene.add(pyrender.Mesh([body]))
     scene.add(
         pyrender.IntrinsicsCamera(
@@ -90,8 +90,9 @@ def _scene(vertices: np.ndarray, triangles: np.ndarray, camera: Camera) -> pyren
             zfar=1.1 * float(vertices[:, 2].max()) + NEAR_METRES,
         )
     )
-    for direction in ((-0.6, 0.5, 1.0), (0.8, 0.2, 0.6)):
-        scene.add(pyrender.DirectionalLight(intensity=2.2), pose=_looking_along(direction))
+    for direction, intensity in (((-0.7, 0.7, 0.6), 3.0), ((0.9, -0.1, 0.4), 0.8)):
+        light = pyrender.DirectionalLight(intensity=intensity)
+        scene.add(light, pose=_looking_along(direction))
     return scene
 
 
