@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import http.client
 import socket
@@ -60,22 +61,30 @@ def download(
     deadline = time.monotonic() + limits.total_seconds
     for _ in range(limits.max_redirects + 1):
         place = check_public(url, allow=limits.allow)
-        connection = _connect(place, limits)
-        try:
-            response = _request(connection, place, headers or {})
-            if response.status in _REDIRECTS:
-                url = urljoin(url, response.getheader("Location") or "")
-                continue
-            _check_response(response, url, limits)
-            with target.open("wb") as file:
-                size, digest = _receive(response, file, limits, deadline)
-            content_type = response.getheader("Content-Type") or ""
-        except (OSError, http.client.HTTPException) as error:
-            raise _network_error(url, error) from error
-        finally:
-            connection.close()
-        return Download(url=url, content_type=content_type, size_bytes=size, sha256=digest)
+        with contextlib.closing(_connect(place, limits)) as connection:
+            try:
+                with _request(connection, place, headers or {}) as response:
+                    if response.status not in _REDIRECTS:
+                        return _save(response, url, target, limits, deadline=deadline)
+                    url = urljoin(url, response.getheader("Location") or "")
+            except (OSError, http.client.HTTPException) as error:
+                raise _network_error(url, error) from error
     raise ItemError("fetch.redirects", f"{url}: more than {limits.max_redirects} redirects")
+
+
+def _save(
+    response: http.client.HTTPResponse,
+    url: str,
+    target: Path,
+    limits: DownloadLimits,
+    *,
+    deadline: float,
+) -> Download:
+    _check_response(response, url, limits)
+    with target.open("wb") as file:
+        size, digest = _receive(response, file, limits, deadline)
+    content_type = response.getheader("Content-Type") or ""
+    return Download(url=url, content_type=content_type, size_bytes=size, sha256=digest)
 
 
 def _connect(place: Target, limits: DownloadLimits) -> http.client.HTTPConnection:

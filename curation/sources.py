@@ -238,7 +238,8 @@ def _span(row: Row) -> tuple[float | None, float | None] | _Unreadable:
             seconds.append(None)
             continue
         try:
-            number = float(value) if isinstance(value, str | int | float) else math.nan
+            plain = isinstance(value, str | int | float) and not isinstance(value, bool)
+            number = float(str(value)) if plain else math.nan
         except (ValueError, OverflowError):
             number = math.nan
         if not 0 <= number < math.inf:
