@@ -11,7 +11,7 @@ import torch
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from jaxtyping import Float, UInt8
 from pydantic import Field
-from torch import Tensor
+from torch import Tensor, nn
 
 from dataset.settings import Settings
 
@@ -67,6 +67,9 @@ class Autoencoder:
         model = AutoencoderKL.from_pretrained(
             str(folder), use_safetensors=True, low_cpu_mem_usage=False, local_files_only=True
         )
+        for parameter in model.parameters():
+            # Copied out of the mapped file, whose alignment changes the last bit of the results.
+            parameter.data = parameter.data.clone()
         return cls(model.eval().requires_grad_(False))
 
     def save(self, folder: Path) -> None:
@@ -80,7 +83,7 @@ class Autoencoder:
 
     def to(self, device: torch.device | str, dtype: torch.dtype | None = None) -> Autoencoder:
         """Move the model, in place."""
-        self.model.to(device=device, dtype=dtype)  # pyright: ignore[reportCallIssue]
+        nn.Module.to(self.model, device=device, dtype=dtype)  # the library's own warns in vain
         return self
 
     @property

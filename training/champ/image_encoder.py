@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float, UInt8
 from PIL import Image
 from pydantic import Field
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
 from dataset.settings import Settings
@@ -67,7 +67,7 @@ class ImageEncoder:
 
     def to(self, device: torch.device | str, dtype: torch.dtype | None = None) -> ImageEncoder:
         """Move the model, in place."""
-        self.model.to(device=device, dtype=dtype)  # pyright: ignore[reportCallIssue]
+        nn.Module.to(self.model, device=device, dtype=dtype)  # the library's own warns in vain
         return self
 
     @property

@@ -1,0 +1,134 @@
+"""Compare our network and sampler with what the official code computed from the same weights.
+
+    python -m benchmarks.official_parity FOLDER [--json]
+
+FOLDER holds a network in the official checkpoint layout (``config.json``, ``*.pth``, ``vae/``,
+``image_encoder/``) and ``io.safetensors``: inputs, and the official code's outputs in float32. What
+is printed are the worst absolute errors; ``final_latents`` and ``video`` are those of the whole
+sampler, and left out where the folder has none.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+from inference.sampler import SampleSettings, sample
+from training.champ.autoencoder import Autoencoder
+from training.champ.checkpoints import load_official
+from training.champ.image_encoder import ImageEncoder
+from training.champ.network import ChampNetwork
+from training.champ.schedule import ScheduleSettings, make_scheduler
+from training.champ.settings import NetworkSettings
+
+OFFICIAL_SCHEDULE = ScheduleSettings(beta_schedule="linear")  # the official sampler's slip
+DECODED_AT_ONCE = 8
+
+
+def read_settings(config: dict[str, Any]) -> NetworkSettings:
+    """The sizes of the network that ``config.json`` describes."""
+    unet = config["unet"]
+    levels = len(unet["block_out_channels"])
+    return NetworkSettings(
+        block_out_channels=tuple(unet["block_out_channels"]),
+        attention_levels=(True,) * (levels - 1) + (False,),
+        motion_levels=(True,) * levels,
+        layers_per_block=unet["layers_per_block"],
+        cross_attention_dim=unet["cross_attention_dim"],
+        num_attention_heads=unet["attention_head_dim"],
+        norm_num_groups=unet["norm_num_groups"],
+        latent_channels=unet["in_channels"],
+        guidance_channels=tuple(config["guidance_block_out_channels"]),
+    )
+
+
+def compare_calls(network: ChampNetwork, given: dict[str, Tensor]) -> dict[str, float]:
+    """Worst absolute errors of the guidance encoders and of single calls of the denoiser."""
+    maps = given["guidance_in"]
+    errors = [
+        worst_error(network.guidance_encoders[name](maps), given[f"guidance_out.{name}"])
+        for name in network.settings.maps
+    ]
+    token, guidance = given["clip_image_embeds"], given["guidance_features"]
+    reference = network.reference_features(given["reference_latents"], token)
+    args = (given["latents"], given["timestep"], token, guidance)
+    return {
+        "guidance": max(errors),
+        "denoise_no_reference": worst_error(network(*args, None), given["denoise_no_reference"]),
+        "denoise_with_reference": worst_error(
+            network(*args, reference), given["denoise_with_reference"]
+        ),
+    }
+
+
+def compare_sampler(
+    network: ChampNetwork, folder: Path, config: dict[str, Any], given: dict[str, Tensor]
+) -> dict[str, float]:
+    """Worst absolute errors of the sampled latents and of the decoded video."""
+    vae = Autoencoder.load(folder / "vae")
+    picture = given["reference_image"].numpy()[None]
+    maps = torch.stack([given[f"guidance_frames.{name}"] for name in network.settings.maps])
+    settings = SampleSettings(
+        steps=config["steps"],
+        guidance_scale=config["guidance_scale"],
+        window_frames=config["context_frames"],
+        window_overlap=config["context_overlap"],
+        closed_loop=True,
+        schedule=OFFICIAL_SCHEDULE,
+    )
+    latents = sample(
+        network,
+        make_scheduler(settings.schedule),
+        reference_latents=vae.encode(picture),
+        image_embeds=ImageEncoder.load(folder / "image_encoder").embed(picture),
+        maps=maps.permute(0, 4, 1, 2, 3)[None],
+        settings=settings,
+        noise=given["initial_noise"],
+    )
+    video = torch.cat([vae.decode_pixels(part) for part in latents.split(DECODED_AT_ONCE)])
+    return {
+        "final_latents": worst_error(latents.transpose(0, 1)[None], given["final_latents"]),
+        "video": worst_error(video.transpose(0, 1)[None], given["video"]),
+    }
+
+
+def worst_error(ours: Tensor, theirs: Tensor) -> float:
+    """The largest absolute difference; the shapes must be equal."""
+    if ours.shape != theirs.shape:
+        raise ValueError(f"expected shape {tuple(theirs.shape)}, got {tuple(ours.shape)}")
+    return (ours.float() - theirs.float()).abs().max().item()
+
+
+@torch.no_grad()
+def compare(folder: Path) -> dict[str, float]:
+    """All errors that the folder has outputs for."""
+    config = json.loads((folder / "config.json").read_text())
+    given = load_file(folder / "io.safetensors")
+    network = load_official(folder, read_settings(config)).eval()
+    errors = compare_calls(network, given)
+    if "final_latents" in given:
+        errors |= compare_sampler(network, folder, config, given)
+    return errors
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("folder", type=Path, help="network, inputs and official outputs")
+    parser.add_argument("--json", action="store_true", help="print one JSON line")
+    arguments = parser.parse_args()
+    errors = compare(arguments.folder)
+    if arguments.json:
+        print(json.dumps(errors))
+        return
+    for name, error in errors.items():
+        print(f"{name:24} worst absolute error {error:.2e}")
+
+
+if __name__ == "__main__":
+    main()
