@@ -39,7 +39,7 @@ class CurateSettings(Settings):
         default=10.0, gt=0, description="Longer spans are cut into equal parts"
     )
     min_track_seconds: float = Field(
-        default=0.3, ge=0, description="Who is seen for less is a false alarm, or of no matter"
+        default=0.5, ge=0, description="Who is seen for less is a false alarm, or of no matter"
     )
     bystander_share: float = Field(
         default=0.1,

@@ -67,20 +67,28 @@ def look_through(
     *,
     stride: int,
 ) -> Looked:
-    """Looks at every frame once, and for people in every ``stride``-th one."""
-    count, size = 0, (0, 0)
+    """Looks at every frame once, and for people in every ``stride``-th one.
+
+    A picture that only repeats the one looked at before (a slow source at a higher rate) costs
+    nothing: the people in it are the same.
+    """
+    count, looked = 0, np.zeros((0, 0, 3), np.uint8)
     people: list[list[PersonBox]] = []
     sharp: list[list[float]] = []
     for frame in frames:
         finder.add(frame)
-        if count % stride == 0:
+        if count % stride == 0 and np.array_equal(frame, looked):
+            people.append(people[-1])
+            sharp.append(sharp[-1])
+        elif count % stride == 0:
             found = detector.find_people(frame, people[-1] if people else ())
             people.append(found)
             sharp.append([sharpness(frame, person.box) for person in found])
-        count, size = count + 1, (frame.shape[1], frame.shape[0])
+            looked = frame
+        count += 1
     return Looked(
         frames=count,
-        size=size,
+        size=(looked.shape[1], looked.shape[0]),
         stride=stride,
         shots=finder.shots(),
         people=people,

@@ -1,0 +1,103 @@
+"""From a video to selected clips: one alone is taken, two are not, nobody is told."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from curation.curate import CurateSettings, CurateStage
+from curation.people.anchors import box_overlap
+from curation.people.mediapipe import PeopleSettings
+from curation.select import SelectSettings, decide
+from dataset.errors import ItemError
+from dataset.schemas import SCHEMAS
+from dataset.video import read_frames
+from tests.unit.curation.sample_media import media, sample, video_row
+
+
+@pytest.fixture(scope="module")
+def stage() -> CurateStage:
+    """The stage as jobs run it, with the default settings."""
+    sample("mediapipe/pose_detection")
+    made = CurateStage(CurateSettings(), PeopleSettings(), Path("/"))
+    made.load()
+    return made
+
+
+def _decisions(rows: list[dict[str, Any]]) -> list[tuple[bool, str]]:
+    return [decide(row, SelectSettings()) for row in rows]
+
+
+def test_a_man_alone_is_one_selected_clip(stage: CurateStage) -> None:
+    """60 fps become 30; the clip is the whole video, its frames are there to be read."""
+    path = sample("video/treadmill_cam03")
+    (row,) = stage.process(video_row(path, "treadmill"))
+    assert _decisions([row]) == [(True, "")]
+    assert (row["fps"], row["frames"], row["width"], row["height"]) == (30.0, 50, 1088, 1920)
+    assert len(row["boxes"]) == 4 * row["frames"]
+    span = {"start_seconds": row["start_seconds"], "end_seconds": row["end_seconds"]}
+    assert sum(1 for _ in read_frames(path, fps=row["fps"], max_side=64, **span)) == row["frames"]
+    provenance = {"recipe", "created_at"}
+    assert set(row) == set(SCHEMAS["clips"].names) - provenance
+
+
+def test_two_people_are_rejected(stage: CurateStage) -> None:
+    """A second person throughout: a row, and no selection."""
+    rows = list(stage.process(video_row(sample("video/two_people_cam01"), "two")))
+    assert rows
+    assert {reason for _, reason in _decisions(rows)} == {"select.second_person"}
+
+
+def test_alone_until_somebody_enters(stage: CurateStage) -> None:
+    """The man is alone until frame 41; the selected clip ends before, the rest is told of."""
+    row = video_row(sample("video/jumping_jacks"), "jacks")
+    rows = list(stage.process({**row, "end_seconds": 2.4}))
+    first, second = rows
+    assert _decisions(rows) == [(True, ""), (False, "select.second_person")]
+    assert 33 <= first["frames"] <= 41
+    assert second["start_seconds"] == first["end_seconds"]
+
+
+@pytest.mark.slow
+def test_the_whole_of_the_second_sample(stage: CurateStage) -> None:
+    """Of the jumping jacks exactly the first span is selected."""
+    rows = list(stage.process(video_row(sample("video/jumping_jacks"), "jacks")))
+    decisions = _decisions(rows)
+    assert decisions[0] == (True, "")
+    assert set(decisions[1:]) == {(False, "select.second_person")}
+    assert rows[0]["frames"] >= 30
+
+
+def test_a_span_of_a_source_is_curated(stage: CurateStage) -> None:
+    """Boxes are in pixels of the source, whatever was looked at; times are those of the file."""
+    small = CurateStage(CurateSettings(proxy_size=480, detect_every=6), PeopleSettings(), Path("/"))
+    small.load()
+    item = {**video_row(sample("video/treadmill_cam03"), "treadmill")}
+    item |= {"start_seconds": 0.3, "end_seconds": 1.4}
+    (large_row,), (small_row,) = stage.process(item), small.process(item)
+    large, little = (np.reshape(row["boxes"], (-1, 4)) for row in (large_row, small_row))
+    same = [box_overlap(a[None], b[None])[0, 0] for a, b in zip(large, little, strict=True)]
+    assert np.median(same) > 0.8
+    assert large_row["start_seconds"] == pytest.approx(0.3)
+    assert large_row["end_seconds"] == pytest.approx(1.4)
+    assert large_row["frames"] == 33
+
+
+def test_a_video_without_people_is_rejected(stage: CurateStage) -> None:
+    """Cars are no clip: the video gets a reason of its own."""
+    item = {**video_row(media("neg_testcard.mp4"), "card")}
+    with pytest.raises(ItemError, match=r"curate\.no_person") as caught:
+        list(stage.process(item))
+    assert caught.value.status == "rejected"
+
+
+def test_stage_travels_to_workers() -> None:
+    """The stage is picklable before it is loaded, and says so when it is not loaded."""
+    made = CurateStage(CurateSettings(), PeopleSettings(), Path("/data"))
+    copy = pickle.loads(pickle.dumps(made))  # noqa: S301 - what Ray does with it
+    with pytest.raises(RuntimeError, match="load"):
+        next(copy.process({"source_id": "x", "path": "x.mp4", "width": 1, "height": 1}))
