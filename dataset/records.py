@@ -133,8 +133,8 @@ class GuidanceMaps:
 class Sample:
     """One training sample: a reference frame and the frames to be drawn, all under one crop.
 
-    ``latents`` and ``reference_latents`` are normalised as the denoiser sees them; ``maps`` are in
-    [0, 1], three channels each, in the order of ``MAP_NAMES``.
+    ``latents`` and ``reference_latents`` are normalised as the denoiser sees them; ``maps`` have
+    three channels each, in the order of ``MAP_NAMES`` (the network takes them divided by 255).
     """
 
     clip_id: str
@@ -143,5 +143,5 @@ class Sample:
     latents: Float32[np.ndarray, "frames channels h w"]
     reference_latents: Float32[np.ndarray, "channels h w"]
     image_embeds: Float32[np.ndarray, "tokens dim"]
-    maps: Float32[np.ndarray, "4 frames height width 3"]
+    maps: UInt8[np.ndarray, "maps frames height width 3"]
     mask: Bool[np.ndarray, "frames height width"]
