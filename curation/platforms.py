@@ -10,10 +10,12 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import yt_dlp
 import yt_dlp.globals
+from yt_dlp.networking import Request, Response
 from yt_dlp.utils import DownloadError, YoutubeDLError
 
 from curation.addresses import check_public
@@ -104,9 +106,10 @@ def run_extractors(
     _refuse_plugins()
     try:
         with yt_dlp.YoutubeDL(options) as downloader:  # pyright: ignore[reportArgumentType]
-            info = downloader.extract_info(url, download=False)
+            _check_requests(downloader, limits)
+            info = _single_video(downloader.extract_info(url, download=False))
             _check_media(info, limits)
-            downloader.process_ie_result(info, download=True)
+            downloader.process_ie_result(info, download=True)  # pyright: ignore[reportArgumentType]
     except YoutubeDLError as error:
         raise _platform_error(url, error) from error
     files = sorted(p for p in folder.glob(f"{source_id}.*") if not p.name.endswith(".part"))
@@ -133,7 +136,7 @@ def _options(
         "retries": 1,
         "fragment_retries": 2,
         "noplaylist": True,
-        "playlist_items": "1",
+        "playlist_items": "1:2",  # a second one is enough to refuse a list
         "cookiefile": str(limits.cookies_file) if limits.cookies_file else None,
         "cachedir": False,
         "enable_file_urls": False,
@@ -155,12 +158,34 @@ def _refuse_plugins() -> None:
     yt_dlp.globals.plugin_dirs.value = []
 
 
-def _check_media(info: Mapping[str, object] | None, limits: PlatformLimits) -> None:
-    """The addresses and protocols that the platform's page hands out are checked like any other."""
-    if not info or info.get("_type", "video") != "video":
+def _check_requests(downloader: yt_dlp.YoutubeDL, limits: PlatformLimits) -> None:
+    """Check the address of whatever extractors ask for, too, before they ask.
+
+    Redirects within one request are followed by yt-dlp unchecked: what leads there are the
+    platforms' own pages.
+    """
+    unchecked = downloader.urlopen
+
+    def urlopen(req: Request | str) -> Response:
+        check_public(req if isinstance(req, str) else req.url, allow=limits.allow)
+        return unchecked(req)
+
+    downloader.urlopen = urlopen
+
+
+def _single_video(info: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The one video behind a page, which may call itself a list of one."""
+    entries = [info] if info else []
+    while len(entries) == 1 and entries[0].get("_type", "video") == "playlist":
+        entries = [entry for entry in entries[0].get("entries") or () if entry]
+    if len(entries) != 1 or entries[0].get("_type", "video") != "video":
         raise ItemError("fetch.platform_unsupported", "the URL leads to no single video")
+    return dict(entries[0])
+
+
+def _check_media(info: Mapping[str, Any], limits: PlatformLimits) -> None:
+    """The addresses and protocols that the platform's page hands out are checked like any other."""
     parts = info.get("requested_formats") or info.get("requested_downloads") or [info]
-    assert isinstance(parts, list)
     for part in parts:
         if part.get("protocol") not in _PROTOCOLS:
             raise ItemError("fetch.platform_protocol", f"{part.get('protocol')} is not fetched")
