@@ -15,7 +15,6 @@ from urllib.parse import urlsplit
 
 import yt_dlp
 import yt_dlp.globals
-from yt_dlp.networking import Request, Response
 from yt_dlp.utils import DownloadError, YoutubeDLError
 
 from curation.addresses import check_public
@@ -166,7 +165,7 @@ def _check_requests(downloader: yt_dlp.YoutubeDL, limits: PlatformLimits) -> Non
     """
     unchecked = downloader.urlopen
 
-    def urlopen(req: Request | str) -> Response:
+    def urlopen(req: Any) -> Any:
         check_public(req if isinstance(req, str) else req.url, allow=limits.allow)
         return unchecked(req)
 
