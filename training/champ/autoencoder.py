@@ -67,9 +67,6 @@ class Autoencoder:
         model = AutoencoderKL.from_pretrained(
             str(folder), use_safetensors=True, low_cpu_mem_usage=False, local_files_only=True
         )
-        for parameter in model.parameters():
-            # Copied out of the mapped file, whose alignment changes the last bit of the results.
-            parameter.data = parameter.data.clone()
         return cls(model.eval().requires_grad_(False))
 
     def save(self, folder: Path) -> None:
