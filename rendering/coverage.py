@@ -30,14 +30,13 @@ def covered_rectangle(
 def _bounds(positions, focal_length_px):
     """Smallest and largest x, then y, in pixels from the principal point."""
     left, right, top, bottom = np.inf, -np.inf, np.inf, -np.inf
-    nearest, farthest = np.inf, -np.inf
+    in_front = 0
     for v in range(positions.shape[0]):
         z = positions[v, 2]
-        nearest, farthest = min(nearest, z), max(farthest, z)
-        x, y = positions[v, 0] * focal_length_px / z, positions[v, 1] * focal_length_px / z
-        left, right, top, bottom = min(left, x), max(right, x), min(top, y), max(bottom, y)
-    if farthest < NEAR_METRES:
-        return np.inf, -np.inf, np.inf, -np.inf
-    if nearest < NEAR_METRES:  # it reaches behind the camera: it may be anywhere
+        if z >= NEAR_METRES:
+            in_front += 1
+            x, y = positions[v, 0] * focal_length_px / z, positions[v, 1] * focal_length_px / z
+            left, right, top, bottom = min(left, x), max(right, x), min(top, y), max(bottom, y)
+    if 0 < in_front < positions.shape[0]:  # it reaches behind the camera: it may be anywhere
         return -np.inf, np.inf, -np.inf, np.inf
     return left, right, top, bottom

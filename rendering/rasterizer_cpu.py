@@ -83,7 +83,7 @@ def _find_nearest(
                 if not (_owns(e0, p0) and _owns(e1, p1) and _owns(e2, p2)):
                     continue
                 total = e0 + e1 + e2
-                if total * NEAR_METRES <= volume and (
+                if 0.0 < total * NEAR_METRES <= volume and (
                     owner[i, j] < 0 or volume < np.float64(z[i, j]) * total
                 ):
                     z[i, j] = volume / total
