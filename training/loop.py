@@ -10,11 +10,10 @@ import logging
 import math
 import os
 import shutil
-import socket
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -25,6 +24,7 @@ from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeRemainin
 from torch import Tensor, nn
 
 from training.averaging import WeightAverage
+from training.launch import single_process_unless_launched
 from training.recipes import Batch, Recipe
 from training.run_folder import (
     StepMetrics,
@@ -35,7 +35,8 @@ from training.run_folder import (
     finished_run,
     rewind_metrics,
 )
-from training.settings import LoopSettings, OptimizerSettings
+from training.settings import LoopSettings
+from training.steps import batch_shares, learning_rate, prefetched_batches
 
 Engine = Any  # DeepSpeed's engine, which has no types
 
@@ -72,7 +73,34 @@ def train(
     fingerprint = recipe.fingerprint()
     if (finished := finished_run(run_dir, fingerprint)) is not None:
         return finished
-    with _single_process_unless_launched():
+    run = _open(run_dir, recipe, settings, seed=seed, fingerprint=fingerprint)
+    history = _take_steps(run, run_dir, recipe, settings, progress=progress)
+    run.average.apply()
+    if dist.get_rank() == 0:
+        recipe.export(run.module, run_dir / "weights")
+        finish(_result(run_dir, recipe, history, fingerprint=fingerprint, start=run.start))
+    dist.barrier()
+    result = finished_run(run_dir, fingerprint)
+    assert result is not None
+    return replace(result, was_finished=False, resumed_from=run.start or None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Run:
+    """What the steps work with; ``start`` is the number of steps that are done already."""
+
+    engine: Engine
+    module: nn.Module
+    average: WeightAverage
+    shares: list[Sequence[int]]
+    start: int
+
+
+def _open(
+    run_dir: Path, recipe: Recipe, settings: LoopSettings, *, seed: int, fingerprint: str
+) -> _Run:
+    """Join the other processes, claim the folder, and come to where an earlier call stopped."""
+    with single_process_unless_launched():
         deepspeed = _open_deepspeed()
         rank, world_size = dist.get_rank(), dist.get_world_size()
         shares = batch_shares(recipe.optimizer, rank=rank, world_size=world_size)
@@ -83,58 +111,30 @@ def train(
         engine = _start_engine(deepspeed, module, recipe, settings, world_size=world_size)
     average = WeightAverage(module, recipe.optimizer.ema_decay)
     start = _resume(engine, average, run_dir)
-    history = rewind_metrics(run_dir, step=start) if rank == 0 else []
-    before = history[-1].seconds if history else 0.0
-    began = time.monotonic()
-    module.train()
-    with _bar(recipe, start, shown=progress and rank == 0) as advance:
-        for step, batches in _prefetched(recipe, shares, start):
+    return _Run(engine=engine, module=module, average=average, shares=shares, start=start)
+
+
+def _take_steps(
+    run: _Run, run_dir: Path, recipe: Recipe, settings: LoopSettings, *, progress: bool
+) -> list[StepMetrics]:
+    """The loop itself; returns the metrics of all steps on the first process, else none."""
+    first = dist.get_rank() == 0
+    history = rewind_metrics(run_dir, step=run.start) if first else []
+    began = time.monotonic() - (history[-1].seconds if history else 0.0)
+    run.module.train()
+    with _bar(recipe, run.start, shown=progress and first) as advance:
+        for step, batches in prefetched_batches(recipe, run.shares, start=run.start):
             lr = learning_rate(recipe.optimizer, step)
-            for group in engine.optimizer.param_groups:
-                group["lr"] = lr
-            loss = _step(engine, batches)
-            average.update(step)
-            if rank == 0:
-                seconds = round(before + time.monotonic() - began, 3)
+            loss = _step(run.engine, batches, lr=lr)
+            run.average.update(step)
+            if first:
+                seconds = round(time.monotonic() - began, 3)
                 history.append(StepMetrics(step=step + 1, loss=loss, lr=lr, seconds=seconds))
                 append_metrics(run_dir, history[-1])
             if (step + 1) % settings.checkpoint_every == 0:
-                _save(engine, average, run_dir, step + 1, keep=settings.keep_checkpoints)
+                _save(run, run_dir, step + 1, keep=settings.keep_checkpoints)
             advance(loss)
-    average.apply()
-    if rank == 0:
-        return _conclude(run_dir, recipe, module, history, fingerprint, start)
-    dist.barrier()
-    result = finished_run(run_dir, fingerprint)
-    assert result is not None
-    return result
-
-
-def learning_rate(settings: OptimizerSettings, step: int) -> float:
-    """The rate of a step, counted from 0: a linear warm-up times a constant or half a cosine."""
-    rate = settings.learning_rate
-    if settings.warmup_steps:
-        rate *= min(1.0, (step + 1) / settings.warmup_steps)
-    if settings.learning_rate_schedule == "cosine":
-        rate *= 0.5 * (1 + math.cos(math.pi * step / settings.steps))
-    return rate
-
-
-def batch_shares(settings: OptimizerSettings, *, rank: int, world_size: int) -> list[Sequence[int]]:
-    """Which samples of a step's batch a process takes, in the portions it takes at once.
-
-    Raises:
-        ValueError: The batch does not divide by the processes, or a share by the portions.
-    """
-    share, rest = divmod(settings.batch, world_size)
-    portion = settings.micro_batch or share
-    if rest or not share or share % portion:
-        raise ValueError(
-            f"a batch of {settings.batch} must divide by {world_size} processes times a "
-            f"micro_batch of {portion}"
-        )
-    first = rank * share
-    return [range(i, i + portion) for i in range(first, first + share, portion)]
+    return history
 
 
 class _Objective(nn.Module):
@@ -163,29 +163,6 @@ def _open_deepspeed() -> ModuleType:
     deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
     deepspeed.init_distributed(auto_mpi_discovery=False, verbose=False)
     return deepspeed
-
-
-@contextmanager
-def _single_process_unless_launched() -> Iterator[None]:
-    """Stand in for a launcher where there is none; leaves no trace for child processes."""
-    if "RANK" in os.environ:
-        yield
-        return
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    alone = {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1"}
-    alone |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
-    before = {name: os.environ.get(name) for name in alone}
-    os.environ.update(alone)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
 
 
 def _start_engine(
@@ -218,27 +195,10 @@ def _start_engine(
     return engine
 
 
-def _prefetched(
-    recipe: Recipe, shares: Sequence[Sequence[int]], start: int
-) -> Iterator[tuple[int, list[Batch]]]:
-    """Steps from ``start`` with their batches; the next one is read while this one is computed."""
-
-    def read(step: int) -> list[Batch]:
-        return [recipe.batch(step, indices) for indices in shares]
-
-    with ThreadPoolExecutor(1, thread_name_prefix="batches") as reader:
-        steps = recipe.optimizer.steps
-        coming = reader.submit(read, start) if start < steps else None
-        for step in range(start, steps):
-            assert coming is not None
-            batches = coming.result()
-            if step + 1 < steps:
-                coming = reader.submit(read, step + 1)
-            yield step, batches
-
-
-def _step(engine: Engine, batches: Sequence[Batch]) -> float:
+def _step(engine: Engine, batches: Sequence[Batch], *, lr: float) -> float:
     """One optimizer step; returns the loss over the whole batch of all processes."""
+    for group in engine.optimizer.param_groups:
+        group["lr"] = lr
     total = torch.zeros((), device=engine.device)
     for batch in batches:
         loss = engine({name: value.to(engine.device) for name, value in batch.items()})
@@ -252,12 +212,12 @@ def _step(engine: Engine, batches: Sequence[Batch]) -> float:
     return mean
 
 
-def _save(engine: Engine, average: WeightAverage, run_dir: Path, step: int, *, keep: int) -> None:
+def _save(run: _Run, run_dir: Path, step: int, *, keep: int) -> None:
     """A checkpoint that counts once it is whole: DeepSpeed names it in ``latest`` at the end."""
     folder = run_dir / "checkpoints"
     if dist.get_rank() == 0:
-        average.save(folder / f"step-{step}")
-    engine.save_checkpoint(
+        run.average.save(folder / f"step-{step}")
+    run.engine.save_checkpoint(
         str(folder),
         tag=f"step-{step}",
         client_state={"step": step},
@@ -292,17 +252,16 @@ def _check_pickle(path: Path) -> None:
         )
 
 
-def _conclude(
+def _result(
     run_dir: Path,
     recipe: Recipe,
-    module: nn.Module,
     history: Sequence[StepMetrics],
+    *,
     fingerprint: str,
     start: int,
 ) -> TrainResult:
-    recipe.export(module, run_dir / "weights")
     tail = history[-max(1, len(history) // 10) :]
-    result = TrainResult(
+    return TrainResult(
         name=recipe.name,
         fingerprint=fingerprint,
         run_dir=run_dir,
@@ -311,9 +270,6 @@ def _conclude(
         seconds=history[-1].seconds,
         resumed_from=start or None,
     )
-    finish(result)
-    dist.barrier()
-    return result
 
 
 @contextmanager

@@ -18,10 +18,11 @@ from dataset.fingerprint import fingerprint
 from tests.unit.training import small_dataset as small
 from training.averaging import WeightAverage
 from training.champ.autoencoder import Autoencoder
-from training.loop import batch_shares, learning_rate, train
+from training.loop import train
 from training.recipes import Batch
 from training.run_folder import read_metrics
 from training.settings import LoopSettings, OptimizerSettings, TrainSettings, VaeTrainSettings
+from training.steps import batch_shares, learning_rate
 from training.vae_recipe import VaeRecipe
 
 LOOP = LoopSettings(precision="float32", checkpoint_every=4)
