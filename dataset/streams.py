@@ -38,6 +38,53 @@ _H264 = {
 }
 
 
+class StreamEncoder:
+    """Encodes a stream a few frames at a time, so that a clip of maps need not be in memory.
+
+    ``StreamEncoder(name, fps)``, then ``add`` as often as there are frames, then ``finish``. The
+    bytes do not depend on how the frames were divided. Arguments and errors are those of
+    ``encode_stream``.
+    """
+
+    def __init__(self, name: str, fps: float) -> None:
+        if not fps > 0:
+            raise ValueError(f"fps must be above 0, got {fps}")
+        self._name = name
+        self._channels = stream_channels(name)
+        self._rate = Fraction(fps).limit_denominator(1001)
+        self._buffer = io.BytesIO()
+        self._container = av.open(self._buffer, "w", format="mp4")
+        self._stream: VideoStream | None = None
+        self._frames = 0
+
+    def add(self, frames: UInt8[np.ndarray, "frames height width channels"]) -> None:
+        """Encode the next frames, all of one size."""
+        if frames.dtype != np.uint8 or frames.ndim != 4 or frames.shape[3] != self._channels:
+            raise ValueError(
+                f"stream {self._name!r} takes uint8 frames x height x width x {self._channels}, "
+                f"got {frames.dtype} {frames.shape}"
+            )
+        if 0 in frames.shape[1:]:
+            raise ValueError(f"stream {self._name!r} needs at least a pixel, got {frames.shape}")
+        if self._stream is None:
+            self._stream = _add_stream(self._container, frames.shape, self._rate)
+        if frames.shape[1:3] != (self._stream.height, self._stream.width):
+            raise ValueError(f"frames must share one size, got {frames.shape} after others")
+        for pixels in frames:
+            frame = _frame(pixels)
+            frame.pts = self._frames
+            self._container.mux(self._stream.encode(frame))
+            self._frames += 1
+
+    def finish(self) -> bytes:
+        """The MP4 of all frames added; the encoder is done with."""
+        if self._stream is None or self._frames == 0:
+            raise ValueError(f"stream {self._name!r} needs at least one frame, got none")
+        self._container.mux(self._stream.encode(None))
+        self._container.close()
+        return self._buffer.getvalue()
+
+
 def encode_stream(
     frames: UInt8[np.ndarray, "frames height width channels"], *, name: str, fps: float
 ) -> bytes:
@@ -51,22 +98,9 @@ def encode_stream(
     Raises:
         ValueError: An unknown name, another shape or type, no frames, or an fps of 0 or less.
     """
-    channels = stream_channels(name)
-    if frames.dtype != np.uint8 or frames.ndim != 4 or frames.shape[3] != channels:
-        raise ValueError(
-            f"stream {name!r} takes uint8 frames x height x width x {channels}, "
-            f"got {frames.dtype} {frames.shape}"
-        )
-    if 0 in frames.shape:
-        raise ValueError(f"stream {name!r} needs at least one frame and pixel, got {frames.shape}")
-    if not fps > 0:
-        raise ValueError(f"fps must be above 0, got {fps}")
-    buffer = io.BytesIO()
-    with av.open(buffer, "w", format="mp4") as container:
-        stream = _add_stream(container, frames.shape, Fraction(fps).limit_denominator(1001))
-        for packet in _encode(stream, frames):
-            container.mux(packet)
-    return buffer.getvalue()
+    encoder = StreamEncoder(name, fps)
+    encoder.add(frames)
+    return encoder.finish()
 
 
 def decode_stream(
@@ -123,15 +157,12 @@ def _add_stream(container: OutputContainer, shape: tuple[int, ...], rate: Fracti
     return stream
 
 
-def _encode(stream: VideoStream, frames: np.ndarray) -> Iterator[av.Packet]:
-    grey = frames.shape[3] == 1
-    for index, pixels in enumerate(frames):
-        pixels = np.ascontiguousarray(pixels[..., 0] if grey else pixels)
-        frame = VideoFrame.from_ndarray(pixels, format="gray" if grey else "rgb24")
-        frame.color_range = _FULL_RANGE
-        frame.pts = index
-        yield from stream.encode(frame)
-    yield from stream.encode(None)
+def _frame(pixels: UInt8[np.ndarray, "height width channels"]) -> VideoFrame:
+    grey = pixels.shape[2] == 1
+    picture = np.ascontiguousarray(pixels[..., 0] if grey else pixels)
+    frame = VideoFrame.from_ndarray(picture, format="gray" if grey else "rgb24")
+    frame.color_range = _FULL_RANGE
+    return frame
 
 
 def _open(data: bytes) -> InputContainer:

@@ -8,7 +8,13 @@ from hypothesis.extra.numpy import arrays
 
 from dataset.errors import ItemError
 from dataset.records import STREAM_NAMES
-from dataset.streams import GROUP_FRAMES, decode_stream, encode_stream, stream_length
+from dataset.streams import (
+    GROUP_FRAMES,
+    StreamEncoder,
+    decode_stream,
+    encode_stream,
+    stream_length,
+)
 
 
 def moving_picture(frames: int, height: int, width: int, channels: int) -> np.ndarray:
@@ -64,6 +70,22 @@ def test_encoding_is_deterministic() -> None:
     """The same frames give the same bytes."""
     frames = moving_picture(30, 64, 48, 3)
     assert encode_stream(frames, name="rgb", fps=30) == encode_stream(frames, name="rgb", fps=30)
+
+
+def test_dividing_the_frames_changes_nothing() -> None:
+    """Frames handed over in pieces give the bytes of the whole."""
+    encoder = StreamEncoder("normal", 30.0)
+    for start in range(0, 41, 7):
+        encoder.add(COUNTED_FRAMES[start : start + 7])
+    assert encoder.finish() == COUNTED
+
+
+def test_frames_of_several_sizes_are_refused() -> None:
+    """A stream has one size."""
+    encoder = StreamEncoder("rgb", 30.0)
+    encoder.add(np.zeros((2, 8, 8, 3), np.uint8))
+    with pytest.raises(ValueError, match="one size"):
+        encoder.add(np.zeros((1, 8, 9, 3), np.uint8))
 
 
 @pytest.mark.parametrize("share", [0.2, 0.5, 0.9])
