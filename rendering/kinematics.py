@@ -17,10 +17,45 @@ def rotation_matrices(axis_angles: Float[Tensor, "*batch 3"]) -> Float[Tensor, "
     half = 0.5 * angle
     sine = (torch.sin(angle) / angle)[..., None]
     versine = (0.5 * (torch.sin(half) / half).square())[..., None]
-    x, y, z = axis_angles.unbind(-1)
+    skew = cross_matrices(axis_angles)
+    return torch.eye(3).to(skew) + sine * skew + versine * (skew @ skew)
+
+
+def cross_matrices(vectors: Float[Tensor, "*batch 3"]) -> Float[Tensor, "*batch 3 3"]:
+    """The matrices that do what a cross product with the vectors does."""
+    x, y, z = vectors.unbind(-1)
     zero = torch.zeros_like(x)
-    skew = torch.stack([zero, -z, y, z, zero, -x, -y, x, zero], -1).unflatten(-1, (3, 3))
-    return torch.eye(3, dtype=skew.dtype) + sine * skew + versine * (skew @ skew)
+    return torch.stack([zero, -z, y, z, zero, -x, -y, x, zero], -1).unflatten(-1, (3, 3))
+
+
+def left_jacobian(axis_angles: Float[Tensor, "*batch 3"]) -> Float[Tensor, "*batch 3 3"]:
+    """How a rotation turns when its vector changes: ``exp(v + dv) = exp(J dv) exp(v)``.
+
+    Source: Sola, Deray, Atchuthan 2018, equation 145.
+    """
+    square = axis_angles.square().sum(-1)[..., None, None] + 1e-12
+    angle = square.sqrt()
+    first = 0.5 * (torch.sin(0.5 * angle) / (0.5 * angle)).square()
+    series = 1 / 6 - square / 120
+    second = torch.where(angle < 0.05, series, (angle - torch.sin(angle)) / (angle * square))
+    skew = cross_matrices(axis_angles)
+    return torch.eye(3).to(skew) + first * skew + second * (skew @ skew)
+
+
+def rotation_vectors(rotations: Float[Tensor, "*batch 3 3"]) -> Float[Tensor, "*batch 3"]:
+    """Axis-angles of rotations well under a half turn, as between neighbouring frames."""
+    lower = torch.stack(
+        [
+            rotations[..., 2, 1] - rotations[..., 1, 2],
+            rotations[..., 0, 2] - rotations[..., 2, 0],
+            rotations[..., 1, 0] - rotations[..., 0, 1],
+        ],
+        -1,
+    )
+    sine = 0.5 * lower.norm(dim=-1, keepdim=True)
+    cosine = 0.5 * (rotations.diagonal(dim1=-2, dim2=-1).sum(-1, keepdim=True) - 1)
+    angle = torch.atan2(sine, cosine)
+    return 0.5 * lower * torch.where(sine > 1e-6, angle / sine.clamp(min=1e-6), 1.0)
 
 
 def axis_angles(rotations: Float[np.ndarray, "*batch 3 3"]) -> Float[np.ndarray, "*batch 3"]:

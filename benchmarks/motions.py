@@ -1,0 +1,164 @@
+"""Motions of known truth, made from the body model, and a detector's view of them.
+
+Joint angles move smoothly at random within the joint limits, or walk, squat and turn by formula; no
+motion capture data. ``observe`` turns a motion into what a detector would have said of it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float32
+from scipy.ndimage import gaussian_filter1d
+from scipy.spatial.transform import Rotation
+
+from dataset.records import SMPL_JOINTS, BodyTrack, Camera, Keypoints
+from rendering.body_model import BodyModel
+from rendering.body_points import WHOLEBODY_INDICES, find_points
+from rendering.camera import project
+from rendering.kinematics import forward_kinematics, rotation_matrices
+from rendering.pose_prior import joint_ranges, usual_pose
+
+MOTIONS = ("walk", "squat", "turn", "dance")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Noise:
+    """How a detector errs: 2D independently, 3D in step with itself over ``memory_seconds``.
+
+    ``pixels`` are for a picture of 512 and grow with it; ``missing`` is the share of points that
+    are not seen, each for ``missing_seconds`` on end.
+    """
+
+    pixels: float = 2.0
+    landmark_m: float = 0.025
+    memory_seconds: float = 0.3
+    missing: float = 0.1
+    missing_seconds: float = 0.2
+
+
+def make_motion(name: str, frames: int, seed: int, fps: float = 30.0) -> BodyTrack:
+    """One of ``MOTIONS`` by a random body, seen at 512 x 512, whole body in the picture."""
+    random = np.random.default_rng([seed, MOTIONS.index(name)])
+    pose = np.tile(usual_pose().numpy(), (frames, 1, 1)).astype(np.float64)
+    heading = np.full(frames, random.uniform(-1.2, 1.2))
+    time = np.arange(frames) / fps
+    if name == "walk":
+        _walk(pose, time)
+    elif name == "squat":
+        _squat(pose, time)
+    elif name == "turn":
+        _walk(pose, time)
+        heading = heading + 2.0 * time
+    else:
+        _dance(pose, random, fps)
+    low, high = (limit.numpy() for limit in joint_ranges())
+    pose = np.clip(pose, low, high)
+    upright = Rotation.from_euler("yx", np.stack([heading, np.zeros(frames)], 1))
+    lean = Rotation.from_rotvec(_wander(random, (frames, 3), 1.5 * fps) * 0.1)
+    orient = (Rotation.from_rotvec([np.pi, 0, 0]) * upright * lean).as_rotvec()
+    path = _wander(random, (frames, 3), 1.0 * fps) * [0.25, 0.05, 0.4] + [0, -0.1, 48.0]
+    return BodyTrack(
+        betas=np.clip(random.normal(0, 0.8, 10), -2, 2).astype(np.float32),
+        global_orient=orient.astype(np.float32),
+        body_pose=pose.astype(np.float32),
+        transl=path.astype(np.float32),
+        camera=Camera(focal_length_px=10000.0, width=512, height=512),
+        reprojection_error_px=np.zeros(frames, np.float32),
+    )
+
+
+def observe(
+    track: BodyTrack, body: BodyModel, noise: Noise, seed: int, fps: float = 30.0
+) -> Keypoints:
+    """What a detector with this noise says of a motion: 133 points (29 of them used), 3D landmarks.
+
+    The 3D landmarks are relative to the middle of the hips, as the truth's are, in camera axes.
+    """
+    random = np.random.default_rng([seed, 7])
+    places = true_points(track, body)
+    frames, count = places.shape[:2]
+    scale = max(track.camera.width, track.camera.height) / 512
+    image = project(places, track.camera)
+    image = image + random.normal(0, noise.pixels * scale, image.shape)
+    middle = places[:, 11:13].mean(1, keepdims=True)
+    wander = _wander(random, (frames, 23, 3), noise.memory_seconds * fps)
+    landmarks = places[:, :23] - middle + wander * noise.landmark_m
+    seen = _seen(random, (frames, count), noise.missing, noise.missing_seconds * fps)
+    points = np.zeros((frames, 133, 3), np.float32)
+    points[:, WHOLEBODY_INDICES] = np.concatenate([image, seen[..., None]], axis=-1)
+    return Keypoints(
+        points=points,
+        body_3d=np.concatenate([landmarks, seen[:, :23, None]], axis=-1).astype(np.float32),
+    )
+
+
+def true_points(track: BodyTrack, body: BodyModel) -> Float32[np.ndarray, "frames points 3"]:
+    """Where the points that a detector sees really are, camera space, metres."""
+    points = find_points(body)
+    betas = torch.from_numpy(track.betas)
+    pose = np.concatenate([track.global_orient[:, None], track.body_pose], axis=1)
+    rotations = rotation_matrices(torch.from_numpy(pose))
+    joints, turned = forward_kinematics(rotations, points.rest_joints(betas))
+    return points.posed(betas, joints, turned).numpy() + track.transl[:, None]
+
+
+def _joint(pose: np.ndarray, name: str) -> np.ndarray:
+    return pose[:, SMPL_JOINTS.index(name) - 1]
+
+
+def _walk(pose: np.ndarray, time: np.ndarray) -> None:
+    """A stride a second: hips and knees in turn, arms against the legs."""
+    phase = 2 * np.pi * time
+    for side, shift in (("left", 0.0), ("right", np.pi)):
+        swing = np.sin(phase + shift)
+        _joint(pose, f"{side}_hip")[:, 0] = -0.1 - 0.45 * swing
+        _joint(pose, f"{side}_knee")[:, 0] = 0.35 - 0.35 * np.cos(phase + shift - 0.6)
+        _joint(pose, f"{side}_ankle")[:, 0] = 0.15 * swing
+        _joint(pose, f"{side}_shoulder")[:, 1] += 0.4 * np.sin(phase)  # mirrored: left goes back
+    _joint(pose, "spine2")[:, 1] = 0.12 * np.sin(phase)
+
+
+def _squat(pose: np.ndarray, time: np.ndarray) -> None:
+    """Down and up in two seconds, arms forward on the way down."""
+    depth = 0.5 - 0.5 * np.cos(np.pi * time)
+    for side, sign in (("left", 1.0), ("right", -1.0)):
+        _joint(pose, f"{side}_hip")[:, 0] = -1.6 * depth
+        _joint(pose, f"{side}_hip")[:, 2] = sign * 0.25 * depth
+        _joint(pose, f"{side}_knee")[:, 0] = 1.9 * depth
+        _joint(pose, f"{side}_ankle")[:, 0] = -0.35 * depth
+        _joint(pose, f"{side}_shoulder")[:, 1] = -sign * 1.2 * depth
+    _joint(pose, "spine1")[:, 0] = 0.4 * depth
+
+
+def _dance(pose: np.ndarray, random: np.random.Generator, fps: float) -> None:
+    """Every joint wanders smoothly, most within half of its range."""
+    low, high = (limit.numpy() for limit in joint_ranges())
+    reach = 0.3 * (high - low)
+    reach[[SMPL_JOINTS.index(f"{side}_{name}") - 1 for side in ("left", "right")
+           for name in ("hand", "foot")]] = 0.0  # fmt: skip
+    pose += np.clip(_wander(random, pose.shape, 0.5 * fps), -1.6, 1.6) * reach
+
+
+def _wander(random: np.random.Generator, shape: tuple[int, ...], memory: float) -> np.ndarray:
+    """Smooth noise along the first axis, of unit variance, that forgets within ``memory`` frames.
+
+    The autocorrelation is a Gaussian of deviation ``memory``.
+    """
+    deviation = memory / np.sqrt(2)
+    padding = int(4 * deviation) + 1
+    white = random.normal(0, 1, (shape[0] + 2 * padding, *shape[1:]))
+    smooth = gaussian_filter1d(white, deviation, axis=0, mode="constant")
+    return smooth[padding:-padding] * np.sqrt(2 * deviation * np.sqrt(np.pi))
+
+
+def _seen(
+    random: np.random.Generator, shape: tuple[int, int], missing: float, stretch: float
+) -> np.ndarray:
+    """1 where a point is seen; points go missing for ``stretch`` frames on end."""
+    length = max(1, round(stretch))
+    starts = random.uniform(size=(shape[0] + length, shape[1])) < missing / length
+    away = np.stack([starts[shift : shift + shape[0]] for shift in range(length)]).any(0)
+    return np.where(away, 0.0, 1.0)

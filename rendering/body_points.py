@@ -1,0 +1,137 @@
+"""Where the points that a detector sees are on a body: joints, and places on its skin.
+
+The places on the skin are found by geometry in the T-pose, so that they exist on any SMPL-format
+body, whatever its mesh. Each point hangs rigidly on one joint: enough for face, hands and feet, and
+far cheaper than skinning the mesh.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from dataset.records import BODY_POINTS, LEFT_HAND_POINTS, RIGHT_HAND_POINTS, SMPL_JOINTS
+from rendering.body_model import BodyModel
+
+POINT_NAMES = (
+    *BODY_POINTS,
+    "left_index", "left_hand", "left_pinky", "right_index", "right_hand", "right_pinky",
+)  # fmt: skip
+"""The 23 body points, then three knuckles a hand (the middle one is SMPL's hand joint)."""
+
+_KNUCKLES = (5, 9, 17)  # index, middle and little finger among a hand's 21 points
+
+WHOLEBODY_INDICES = (
+    *range(len(BODY_POINTS)),
+    *(LEFT_HAND_POINTS.start + knuckle for knuckle in _KNUCKLES),
+    *(RIGHT_HAND_POINTS.start + knuckle for knuckle in _KNUCKLES),
+)
+"""Which of the 133 COCO-WholeBody points each of ``POINT_NAMES`` is."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BodyPoints:
+    """The T-pose positions of joints and points as linear functions of the betas, metres.
+
+    ``owners`` is the joint each point hangs on.
+    """
+
+    joint_mean: Float[Tensor, "24 3"]
+    joint_shapes: Float[Tensor, "24 3 10"]
+    mean: Float[Tensor, "points 3"]
+    shapes: Float[Tensor, "points 3 10"]
+    owners: list[int]
+
+    def double(self) -> BodyPoints:
+        """The same in double precision, as the fit computes."""
+        return replace(
+            self,
+            joint_mean=self.joint_mean.double(),
+            joint_shapes=self.joint_shapes.double(),
+            mean=self.mean.double(),
+            shapes=self.shapes.double(),
+        )
+
+    def rest_joints(self, betas: Float[Tensor, " 10"]) -> Float[Tensor, "24 3"]:
+        """The joints in the T-pose."""
+        return self.joint_mean + self.joint_shapes @ betas
+
+    def posed(
+        self,
+        betas: Float[Tensor, " 10"],
+        joints: Float[Tensor, "frames 24 3"],
+        rotations: Float[Tensor, "frames 24 3 3"],
+    ) -> Float[Tensor, "frames points 3"]:
+        """The points of a posed skeleton (``kinematics.forward_kinematics``), in its axes."""
+        offsets = self.mean + self.shapes @ betas - self.rest_joints(betas)[self.owners]
+        return joints[:, self.owners] + (rotations[:, self.owners] @ offsets[..., None])[..., 0]
+
+
+def find_points(body: BodyModel) -> BodyPoints:
+    """Find ``POINT_NAMES`` on a body.
+
+    Raises ``ValueError`` where a body has no skin to look on (a part without vertices).
+    """
+    rest = body.rest
+    regressor = rest["J_regressor"]
+    shapes = rest["shapedirs"][..., :10]
+    joint_mean = regressor @ rest["v_template"]
+    joint_shapes = np.einsum("jv,vck->jck", regressor, shapes)
+    means, directions, owners = [], [], []
+    skin = _skin_points(rest["v_template"], body.mesh.vertex_parts, joint_mean)
+    for name in POINT_NAMES:
+        if name in skin:
+            vertex = skin[name]
+            means.append(rest["v_template"][vertex])
+            directions.append(shapes[vertex])
+            owners.append(int(body.mesh.vertex_parts[vertex]))
+        else:
+            joint = SMPL_JOINTS.index(name)
+            means.append(joint_mean[joint])
+            directions.append(joint_shapes[joint])
+            owners.append(joint)
+    return BodyPoints(
+        joint_mean=torch.from_numpy(joint_mean),
+        joint_shapes=torch.from_numpy(joint_shapes),
+        mean=torch.from_numpy(np.stack(means)),
+        shapes=torch.from_numpy(np.stack(directions)),
+        owners=owners,
+    )
+
+
+def _skin_points(vertices: np.ndarray, parts: np.ndarray, joints: np.ndarray) -> dict[str, int]:
+    """The vertex of every point that is on the skin; T-pose, y up, facing +z, left at +x."""
+    x, y, z = vertices.T
+    head = _of_parts(parts, "head")
+    nose = _best(head & (np.abs(x) < 0.02), z, "nose")
+    found = {"nose": nose}
+    for side, sign in (("left", 1.0), ("right", -1.0)):
+        out = sign * x
+        to_eye = np.abs(out - 0.033) + np.abs(y - y[nose] - 0.035)
+        found[f"{side}_eye"] = _best(head & (z > z[nose] - 0.07), -to_eye, "eye")
+        beside = head & (y > y[nose] - 0.02) & (y < y[nose] + 0.04)
+        found[f"{side}_ear"] = _best(beside, out, "ear")
+        foot = _of_parts(parts, f"{side}_ankle", f"{side}_foot")
+        sole = foot & (y < y[foot].min(initial=np.inf) + 0.04)
+        found[f"{side}_heel"] = _best(sole, -z, "heel")
+        found[f"{side}_big_toe"] = _best(sole, z, "big toe")
+        found[f"{side}_small_toe"] = _best(sole, out + 0.7 * z, "small toe")
+        knuckles = joints[SMPL_JOINTS.index(f"{side}_hand"), 0]
+        across = _of_parts(parts, f"{side}_hand") & (np.abs(x - knuckles) < 0.015)
+        found[f"{side}_index"] = _best(across, z, "index finger")
+        found[f"{side}_pinky"] = _best(across, -z, "little finger")
+    return found
+
+
+def _of_parts(parts: np.ndarray, *names: str) -> np.ndarray:
+    return np.isin(parts, [SMPL_JOINTS.index(name) for name in names])
+
+
+def _best(among: np.ndarray, value: np.ndarray, what: str) -> int:
+    if not among.any():
+        raise ValueError(f"no {what} can be found on this body: its part has no vertices there")
+    return int(np.where(among, value, -np.inf).argmax())

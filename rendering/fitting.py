@@ -1,0 +1,120 @@
+"""Fits one SMPL body to the points that a detector saw of a person, a whole clip at once."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+from pydantic import Field
+
+from dataset.errors import ItemError
+from dataset.records import BodyTrack, Camera, Keypoints
+from dataset.settings import Settings
+from rendering.body_model import BodyModel
+from rendering.body_points import find_points
+from rendering.camera import check_camera
+from rendering.fitting_solver import Problem, minimise
+from rendering.fitting_start import make_evidence, start
+from rendering.fitting_terms import TermSettings, Unknowns
+from rendering.kinematics import rotation_matrices
+from rendering.smoothing import smooth, smooth_rotations
+
+
+class FitSettings(Settings):
+    """The fit of a clip."""
+
+    terms: TermSettings = Field(
+        default=TermSettings(), description="Weights of the evidence and beliefs"
+    )
+    steps: int = Field(default=25, ge=1, description="Most Gauss-Newton steps")
+    tolerance: float = Field(
+        default=1e-3, ge=0, description="Stop when a step gains less than this share of the cost"
+    )
+    min_confidence: float = Field(
+        default=0.2, ge=0, le=1, description="A point under this confidence counts as not seen"
+    )
+    smoothing_seconds: float = Field(
+        default=0.02, ge=0, description="Deviation of the Gaussian that smooths the result"
+    )
+
+
+class BodyFitter(Protocol):
+    """Finds the body of a person through a clip."""
+
+    def fit(self, keypoints: Keypoints, camera: Camera, fps: float) -> BodyTrack:
+        """One body with one shape for all frames; raises ``ItemError`` where nothing was seen."""
+        ...
+
+
+class KeypointFitter:
+    """The built-in fitter: 2D points and 3D landmarks, joint limits, habits, steadiness.
+
+    A closed-form start (``fitting_start``), Gauss-Newton over all frames and one shape at once
+    (``fitting_solver``), then a light smoothing. It needs the skeleton and some points of the skin,
+    never the mesh. Works for any SMPL-format body.
+    """
+
+    def __init__(self, body: BodyModel, settings: FitSettings) -> None:
+        self.settings = settings
+        self._body = find_points(body).double()
+
+    def fit(self, keypoints: Keypoints, camera: Camera, fps: float) -> BodyTrack:
+        """Fit the clip.
+
+        Args:
+            keypoints: The 133 points in the camera's pixels and the 3D landmarks; what has no
+                confidence is not used, and frames without any are bridged by their neighbours.
+            camera: As it was, or assumed (``camera.default_camera``).
+            fps: Frames per second, for what is believed of accelerations.
+
+        Raises:
+            ItemError: ``fit.no_points`` where nothing usable was seen in any frame.
+            ValueError: arrays of different lengths or wrong shapes, no frame, a bad camera or rate.
+        """
+        _check(keypoints, camera, fps)
+        evidence = make_evidence(keypoints, camera, fps, self.settings.min_confidence)
+        problem = Problem(
+            body=self._body, evidence=evidence, camera=camera, settings=self.settings.terms
+        )
+        begun = start(evidence, self._body, camera)
+        found = minimise(problem, begun, self.settings.steps, self.settings.tolerance)
+        return self._as_track(problem, found)
+
+    def _as_track(self, problem: Problem, found: Unknowns) -> BodyTrack:
+        deviation = self.settings.smoothing_seconds * problem.evidence.fps
+        rotations = rotation_matrices(found.body_pose()).numpy()
+        rest_root = self._body.rest_joints(found.betas)[0]
+        return BodyTrack(
+            betas=found.betas.numpy().astype(np.float32),
+            global_orient=smooth_rotations(found.root.numpy(), deviation),
+            body_pose=smooth_rotations(rotations, deviation),
+            transl=smooth((problem.root(found) - rest_root).numpy(), deviation).astype(np.float32),
+            camera=problem.camera,
+            reprojection_error_px=_reprojection_error(problem, found),
+        )
+
+
+def _reprojection_error(problem: Problem, found: Unknowns) -> np.ndarray:
+    """The weighted mean distance in pixels per frame; NaN where nothing was seen."""
+    distance = (problem.project(found) - problem.evidence.points).norm(dim=-1).numpy()
+    weights = problem.evidence.point_weights.numpy()
+    seen = weights.sum(1)
+    mean = (distance * weights).sum(1) / np.maximum(seen, 1e-9)
+    return np.where(seen > 0, mean, np.nan).astype(np.float32)
+
+
+def _check(keypoints: Keypoints, camera: Camera, fps: float) -> None:
+    check_camera(camera)
+    frames = len(keypoints.points)
+    if keypoints.points.shape != (frames, 133, 3) or keypoints.body_3d.shape != (frames, 23, 4):
+        raise ValueError(
+            "expected points (frames, 133, 3) and body_3d (frames, 23, 4), got "
+            f"{keypoints.points.shape} and {keypoints.body_3d.shape}"
+        )
+    if frames == 0:
+        raise ValueError("expected at least one frame, got none")
+    if not fps > 0:
+        raise ValueError(f"expected a positive frame rate, got {fps}")
+    seen = keypoints.points[..., 2] > 0
+    if not np.isfinite(keypoints.points[seen]).all():
+        raise ItemError("fit.not_finite", "a point with confidence has no finite position")

@@ -1,0 +1,262 @@
+"""Gauss-Newton over a whole clip: few steps, each an exact solution of a banded system.
+
+A frame's unknowns meet only their own evidence and, through accelerations, those of the next two
+frames; the shape meets all frames. So the normal equations are a band with an arrow: the band is
+factorised (linear in the length of the clip), the ten shape numbers come from its Schur complement.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float64
+from scipy.linalg import solveh_banded
+from torch import Tensor
+
+from dataset.records import BODY_POINTS, Camera
+from rendering.body_points import BodyPoints
+from rendering.fitting_body import PosedPoints, posed_points
+from rendering.fitting_terms import (
+    DEPTH,
+    FRAME_SIZE,
+    POSE,
+    Evidence,
+    TermSettings,
+    Unknowns,
+    robust_cost,
+    robust_weight,
+)
+from rendering.kinematics import rotation_vectors
+from rendering.pose_prior import prior_residuals
+
+_HIPS = [BODY_POINTS.index("left_hip"), BODY_POINTS.index("right_hip")]
+_SUDDEN = 2.0
+"""Accelerations beyond so many deviations cost linearly: kicks and landings are sudden."""
+
+
+@dataclass(slots=True, kw_only=True)
+class NormalEquations:
+    """The quadratic model of the cost about a point; gradients are halved, as squares' are."""
+
+    band: Float64[np.ndarray, "frames unknowns unknowns"]
+    next_frame: Float64[np.ndarray, "frames unknowns"]
+    frame_after: Float64[np.ndarray, "frames unknowns"]
+    arrow: Float64[np.ndarray, "frames unknowns 10"]
+    shape: Float64[np.ndarray, "10 10"]
+    gradient: Float64[np.ndarray, "frames unknowns"]
+    shape_gradient: Float64[np.ndarray, " 10"]
+
+    def step(self, damping: float) -> tuple[Float64[Tensor, "frames unknowns"], Tensor]:
+        """The step to the model's minimum, shortened by Levenberg's damping."""
+        frames, size = self.gradient.shape
+        lower = np.zeros((2 * size + 1 if frames > 1 else size, frames * size))
+        damped = self.band + damping * np.eye(size)
+        for offset in range(size):
+            diagonal = np.diagonal(damped, -offset, axis1=1, axis2=2)
+            lower[offset].reshape(frames, size)[:, : size - offset] = diagonal
+        if frames > 1:
+            lower[size] = self.next_frame.reshape(-1)
+            lower[2 * size] = self.frame_after.reshape(-1)
+        right = np.concatenate([self.gradient[..., None], self.arrow], -1).reshape(-1, 11)
+        solved = solveh_banded(lower, right, lower=True, overwrite_ab=True, check_finite=False)
+        arrow = self.arrow.reshape(-1, 10)
+        schur = self.shape + damping * np.eye(10) - arrow.T @ solved[:, 1:]
+        shape_step = -np.linalg.solve(schur, self.shape_gradient - arrow.T @ solved[:, 0])
+        frame_step = -(solved[:, 0] + solved[:, 1:] @ shape_step)
+        return (
+            torch.from_numpy(frame_step.reshape(frames, size)),
+            torch.from_numpy(shape_step),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """One clip to fit: the body, what was seen of it, and what is believed of it."""
+
+    body: BodyPoints
+    evidence: Evidence
+    camera: Camera
+    settings: TermSettings
+
+    def root(self, unknowns: Unknowns) -> Float64[Tensor, "frames 3"]:
+        """Where the pelvis is in camera space, metres."""
+        depth = unknowns.log_depth.exp()[:, None]
+        across = unknowns.place * (self.evidence.body_height_px / self.camera.focal_length_px)
+        return torch.cat([across * depth, depth], 1)
+
+    def project(self, unknowns: Unknowns) -> Float64[Tensor, "frames points 2"]:
+        """The points in the picture, pixels from the principal point."""
+        points = posed_points(self.body, unknowns, derivatives=False)
+        places = points.places + self.root(unknowns)[:, None]
+        return self.camera.focal_length_px * places[..., :2] / places[..., 2:]
+
+    def cost(self, unknowns: Unknowns) -> float:
+        """The negative log likelihood of the clip."""
+        settings, points = self.settings, posed_points(self.body, unknowns, derivatives=False)
+        total = self._shape_precision() * unknowns.betas.square().sum()
+        for misses, weights, _, _ in self._sights(unknowns, points):
+            squares = misses.square().sum(-1)
+            total = total + (weights * robust_cost(squares, settings.outlier_deviations)).sum()
+        misses, _ = prior_residuals(unknowns.pose, settings.limit_weight, settings.habit_weight)
+        total = total + misses.square().sum()
+        total = total + robust_cost(_grouped(self._jerks(unknowns)), _SUDDEN).sum()
+        return float(total)
+
+    def normal_equations(self, unknowns: Unknowns) -> NormalEquations:
+        """The Gauss-Newton model at a point, robust costs as reweighted squares."""
+        points = posed_points(self.body, unknowns, derivatives=True)
+        frames = len(unknowns.pose)
+        band = unknowns.pose.new_zeros(frames, FRAME_SIZE, FRAME_SIZE)
+        arrow = unknowns.pose.new_zeros(frames, FRAME_SIZE, 10)
+        gradient = unknowns.pose.new_zeros(frames, FRAME_SIZE)
+        precision = self._shape_precision()
+        shape = precision * torch.eye(10, dtype=torch.float64)
+        shape_gradient = precision * unknowns.betas
+        for misses, weights, by_frame, by_betas in self._sights(unknowns, points):
+            squares = misses.square().sum(-1)
+            pull = (weights * robust_weight(squares, self.settings.outlier_deviations)).sqrt()
+            pull = pull[..., None]
+            value = (misses * pull).flatten(1)[..., None]
+            frame_part = (by_frame * pull[..., None]).flatten(1, 2)
+            shape_part = (by_betas * pull[..., None]).flatten(1, 2)
+            turned = frame_part.transpose(1, 2)
+            band += turned @ frame_part
+            arrow += turned @ shape_part
+            gradient += (turned @ value)[..., 0]
+            shape = shape + (shape_part.transpose(1, 2) @ shape_part).sum(0)
+            shape_gradient = shape_gradient + (shape_part.transpose(1, 2) @ value).sum((0, 2))
+        self._add_prior(unknowns, band, gradient)
+        nexts = self._add_steadiness(unknowns, band, gradient)
+        return NormalEquations(
+            band=band.numpy(),
+            next_frame=nexts[0].numpy(),
+            frame_after=nexts[1].numpy(),
+            arrow=arrow.numpy(),
+            shape=shape.numpy(),
+            gradient=gradient.numpy(),
+            shape_gradient=shape_gradient.numpy(),
+        )
+
+    def _sights(
+        self, unknowns: Unknowns, points: PosedPoints
+    ) -> list[tuple[Tensor, Tensor, Tensor, Tensor]]:
+        """Deviations, weights and derivatives of the 2D points and of the 3D landmarks."""
+        evidence, settings = self.evidence, self.settings
+        focal, root = self.camera.focal_length_px, self.root(unknowns)
+        places = points.places + root[:, None]
+        depth = places[..., 2:]
+        unit = settings.point_deviation * evidence.body_height_px
+        image = focal * places[..., :2] / depth
+        misses_2d = (image - evidence.points) / unit
+        count = len(BODY_POINTS)
+        across, along = settings.landmark_deviation_m, settings.landmark_depth_deviation_m
+        scale = places.new_tensor([across, across, along])
+        body = points.places[:, :count]
+        misses_3d = (body - body[:, _HIPS].mean(1, keepdim=True) - evidence.landmarks) / scale
+        if points.by_frame is None or points.by_betas is None:
+            nothing = places.new_zeros(())
+            return [
+                (misses_2d, evidence.point_weights, nothing, nothing),
+                (misses_3d, evidence.landmark_weights, nothing, nothing),
+            ]
+        ray = torch.cat([image / focal, torch.ones_like(depth)], -1)
+        moved = points.by_frame.clone()
+        moved[..., DEPTH] = root[:, None]
+        metres = root[:, 2] * (evidence.body_height_px / focal)
+        moved[..., 0, FRAME_SIZE - 3] = metres[:, None]
+        moved[..., 1, FRAME_SIZE - 2] = metres[:, None]
+        to_pixels = (focal / depth / unit)[..., None]
+        return [
+            (
+                misses_2d,
+                evidence.point_weights,
+                to_pixels * _across(moved, ray),
+                to_pixels * _across(points.by_betas, ray),
+            ),
+            (
+                misses_3d,
+                evidence.landmark_weights,
+                _from_hips(points.by_frame[:, :count]) / scale[:, None],
+                _from_hips(points.by_betas[:, :count]) / scale[:, None],
+            ),
+        ]
+
+    def _shape_precision(self) -> float:
+        """What is believed of the shape counts once a frame, as a detector errs alike in all."""
+        return len(self.evidence.points) / self.settings.betas_deviation**2
+
+    def _add_prior(self, unknowns: Unknowns, band: Tensor, gradient: Tensor) -> None:
+        misses, slopes = prior_residuals(
+            unknowns.pose, self.settings.limit_weight, self.settings.habit_weight
+        )
+        gradient[:, POSE] += (misses * slopes).sum(0).flatten(1)
+        band.diagonal(dim1=1, dim2=2)[:, POSE] += slopes.square().sum(0).flatten(1)
+
+    def _jerks(self, unknowns: Unknowns) -> Float64[Tensor, "inner unknowns"]:
+        """Second differences of a frame's unknowns, in units of the expected accelerations."""
+        turns = rotation_vectors(unknowns.root[1:] @ unknowns.root[:-1].transpose(1, 2))
+        values = torch.cat(
+            [unknowns.pose.flatten(1), unknowns.place, unknowns.log_depth[:, None]], 1
+        )
+        seconds = torch.cat([turns[1:] - turns[:-1], values.diff(n=2, dim=0)], 1)
+        return seconds * (self.evidence.fps**2 / self.settings.accelerations())
+
+    def _add_steadiness(
+        self, unknowns: Unknowns, band: Tensor, gradient: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Adds the accelerations; returns the couplings to the next frame and the one after."""
+        nexts = torch.zeros_like(gradient), torch.zeros_like(gradient)
+        if len(gradient) < 3:
+            return nexts
+        jerks = self._jerks(unknowns)
+        weights = robust_weight(_grouped(jerks), _SUDDEN).repeat_interleave(3, 1)
+        rate = self.evidence.fps**2 / self.settings.accelerations()
+        pulls, stiff = weights * jerks * rate, weights * rate**2
+        diagonal = band.diagonal(dim1=1, dim2=2)
+        inner = len(jerks)
+        for shift, factor in ((0, 1.0), (1, -2.0), (2, 1.0)):
+            gradient[shift : shift + inner] += factor * pulls
+            diagonal[shift : shift + inner] += factor**2 * stiff
+        nexts[0][:inner] += -2.0 * stiff
+        nexts[0][1 : 1 + inner] += -2.0 * stiff
+        nexts[1][:inner] += stiff
+        return nexts
+
+
+def minimise(problem: Problem, unknowns: Unknowns, steps: int, tolerance: float) -> Unknowns:
+    """Levenberg-Marquardt until a step gains less than ``tolerance`` of the cost.
+
+    Raises nothing: a step that does not help is damped more, and when none helps it is over.
+    """
+    cost, damping = problem.cost(unknowns), 1.0
+    for _ in range(steps):
+        model = problem.normal_equations(unknowns)
+        for _ in range(8):
+            tried = unknowns.moved(*model.step(damping))
+            tried_cost = problem.cost(tried)
+            if tried_cost < cost:
+                break
+            damping *= 10.0
+        else:
+            return unknowns
+        gain, cost, unknowns = cost - tried_cost, tried_cost, tried
+        damping = max(damping * 0.2, 1e-3)
+        if gain < tolerance * cost:
+            break
+    return unknowns
+
+
+def _across(by: Tensor, ray: Tensor) -> Tensor:
+    """What a move in space is across the line of sight, by the quotient rule."""
+    return by[..., :2, :] - ray[..., :2, None] * by[..., 2:, :]
+
+
+def _from_hips(by: Tensor) -> Tensor:
+    return by - by[:, _HIPS].mean(1, keepdim=True)
+
+
+def _grouped(jerks: Float64[Tensor, "inner unknowns"]) -> Float64[Tensor, "inner groups"]:
+    """Squared lengths by root, joint and (last) place; the distance counts with the place."""
+    return jerks.unflatten(1, (-1, 3)).square().sum(-1)
