@@ -7,21 +7,30 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from dataset.fingerprint import fingerprint
 from tests.unit.training import small_dataset as small
 from training.averaging import WeightAverage
+from training.champ import checkpoints
 from training.champ.autoencoder import Autoencoder
+from training.champ.schedule import ScheduleSettings
 from training.loop import train
-from training.recipes import Batch
+from training.recipes import Batch, StageRecipe
 from training.run_folder import read_metrics
-from training.settings import LoopSettings, OptimizerSettings, TrainSettings, VaeTrainSettings
+from training.settings import (
+    LoopSettings,
+    OptimizerSettings,
+    StageSettings,
+    TrainSettings,
+    VaeTrainSettings,
+)
 from training.steps import batch_shares, learning_rate
 from training.vae_recipe import VaeRecipe
 
@@ -59,8 +68,6 @@ class LineRecipe:
 
     def export(self, module: torch.nn.Module, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        from safetensors.torch import save_file
-
         save_file(module.state_dict(), folder / "line.safetensors")
 
 
@@ -245,3 +252,62 @@ def test_two_processes_learn_what_one_does(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "two" / "run.json").read_text())["world_size"] == 2
     losses = [[entry.loss for entry in read_metrics(tmp_path / name)] for name in ("one", "two")]
     assert losses[0] == pytest.approx(losses[1], rel=1e-4)
+
+
+def stage_recipe(root: Path, stage: Literal[1, 2], start_from: Path | None = None) -> StageRecipe:
+    optimizer = OptimizerSettings(steps=6, batch=2, learning_rate=1e-3)
+    settings = TrainSettings(
+        stage1=StageSettings(optimizer=optimizer),
+        stage2=StageSettings(optimizer=optimizer, frames=4),
+    )
+    return StageRecipe(
+        root,
+        stage=stage,
+        settings=settings,
+        network=small.NETWORK,
+        schedule=ScheduleSettings(),
+        start_from=start_from,
+    )
+
+
+def test_both_stages_run_through_the_loop(tmp_path: Path) -> None:
+    """Stage 2 begins with what stage 1 exported, moves every motion module and nothing else;
+    frozen weights are no part of its checkpoints, and resuming from one ends with the same
+    weights."""
+    small.write_guidance(tmp_path, {"a": 8})
+    small.write_latents(tmp_path, ["a"])
+    first = train(tmp_path / "stage1", stage_recipe(tmp_path, 1), LOOP, progress=False)
+    recipe = stage_recipe(tmp_path, 2, first.weights)
+    second = train(tmp_path / "stage2", recipe, LOOP, progress=False)
+    before = checkpoints.load(first.weights, motion=True).state_dict()
+    after = checkpoints.load(second.weights).state_dict()
+    moved = {name for name, value in after.items() if not torch.equal(value, before[name])}
+    assert moved
+    assert all("motion_modules" in name for name in moved)
+    (second.run_dir / "done.json").unlink()
+    resumed = train(tmp_path / "stage2", recipe, LOOP, progress=False)
+    assert resumed.resumed_from == 4
+    again = checkpoints.load(resumed.weights).state_dict()
+    assert all(torch.equal(again[name], value) for name, value in after.items())
+    frozen = sum(value.numel() for name, value in after.items() if "motion" not in name)
+    saved = tmp_path / "stage2" / "checkpoints" / "step-4" / "mp_rank_00_model_states.pt"
+    held = torch.load(saved, weights_only=True)["module"]
+    assert sum(value.numel() for value in held.values()) < frozen
+
+
+def test_bfloat16_keeps_the_weights_in_float32(tmp_path: Path) -> None:
+    """In bfloat16 the arithmetic is rounded, so losses differ a little from float32's; the weights
+    and what is exported stay float32."""
+    small.write_guidance(tmp_path, {"a": 8})
+    small.write_latents(tmp_path, ["a"])
+    losses = []
+    for precision in ("float32", "bfloat16"):
+        settings = LoopSettings(precision=precision)
+        result = train(tmp_path / precision, stage_recipe(tmp_path, 1), settings, progress=False)
+        weights = checkpoints.load(result.weights).state_dict()
+        assert {value.dtype for value in weights.values() if value.is_floating_point()} == {
+            torch.float32
+        }
+        losses.append([entry.loss for entry in read_metrics(result.run_dir)])
+    assert losses[0] != losses[1]
+    assert losses[0] == pytest.approx(losses[1], rel=0.05)
