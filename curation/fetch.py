@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import shutil
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
@@ -21,6 +22,7 @@ from dataset.settings import Settings
 from dataset.video import VideoProbe, probe_video
 
 _CHUNK_BYTES = 1 << 20
+_PARTIAL = ".fetch-"
 _TRANSIENT = (
     "fetch.unreachable",
     "fetch.timeout",
@@ -106,7 +108,7 @@ class FetchStage:
         """
         self._check_allowed(str(item["source_id"]))
         # Beside its final place, so that the last step is a rename within one file system.
-        with tempfile.TemporaryDirectory(prefix=".fetch-", dir=self._root / "files") as folder:
+        with tempfile.TemporaryDirectory(prefix=_PARTIAL, dir=self._root / "files") as folder:
             arrived = self._bring(item, Path(folder))
             self._check_allowed(arrived.sha256)
             probe = probe_video(arrived.path, max_pixels=self._settings.max_side**2)
@@ -190,6 +192,16 @@ class FetchStage:
             "end_seconds": item.get("end_seconds"),
             **{name: known[name] for name in shown},
         }
+
+
+def sweep_partial_downloads(root: Path, *, older_than_seconds: float) -> list[Path]:
+    """Remove what killed downloads left in ``root/files``, and return the folders."""
+    newest = time.time() - older_than_seconds
+    folders = [path for path in (root / "files").glob(f"{_PARTIAL}*") if path.is_dir()]
+    old = sorted(path for path in folders if path.stat().st_mtime <= newest)
+    for path in old:
+        shutil.rmtree(path)
+    return old
 
 
 def _copy(source: Path, target: Path, max_bytes: int) -> str:

@@ -65,6 +65,8 @@ def video_stream(container: InputContainer, path: Path) -> VideoStream:
     """The first stream of moving pictures (a sound file's cover is none)."""
     for stream in container.streams.video:
         if not stream.disposition & Disposition.attached_pic:
+            if stream.codec_context is None:
+                raise ItemError("probe.unknown_codec", f"{path}: no decoder knows its video stream")
             if stream.codec_context.width < 1 or stream.codec_context.height < 1:
                 raise ItemError("probe.not_video", f"{path}: its picture has no size")
             stream.thread_type = "AUTO"

@@ -114,6 +114,7 @@ def _write_groups(path: Path, table: str, rows: Iterable[Mapping[str, object]]) 
         },
         use_dictionary=[] if has_media else scalars,  # pyright: ignore[reportArgumentType]
         write_statistics=scalars,  # pyright: ignore[reportArgumentType]
+        write_page_checksum=True,  # a decoder does not notice every flipped bit
     ) as writer:
         for group in _batches(rows, 1 if has_media else _NARROW_GROUP_ROWS):
             writer.write_table(_arrow_rows(group, table))

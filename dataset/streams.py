@@ -2,8 +2,8 @@
 
 A stream is an MP4 file in memory, a column of the ``guidance`` table. Colour streams are H.264 in
 RGB (no conversion to YUV, so nothing is rounded), grey ones H.264 luma alone, both at quantiser 0,
-which is lossless. Within an error of 2/255 no lossy setting was smaller
-(docs/decisions/stream-codecs.md), so nothing is given away.
+which is lossless. Lossy settings that stay within 2/255 save nothing worth having
+(docs/decisions/stream-codecs.md).
 """
 
 from __future__ import annotations
@@ -170,10 +170,11 @@ def _open(data: bytes) -> InputContainer:
         container = av.open(io.BytesIO(data), "r", format="mp4")
     except av.error.FFmpegError as error:
         raise ItemError("stream.damaged", f"{len(data)} bytes are not an MP4: {error}") from error
-    if len(container.streams.video) != 1:
+    streams = container.streams.video
+    if len(streams) != 1 or streams[0].codec_context is None:
         container.close()
         raise ItemError("stream.damaged", f"{len(data)} bytes hold no video stream")
-    container.streams.video[0].codec_context.thread_count = 1  # workers are the parallelism
+    streams[0].codec_context.thread_count = 1  # workers are the parallelism
     return container
 
 

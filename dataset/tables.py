@@ -20,6 +20,7 @@ from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundErr
 from deltalake.transaction import AddAction, RemoveAction
 
 from dataset.commit_log import check_newest_entry, has_log, sync_log
+from dataset.errors import ItemError
 from dataset.schemas import KEYS
 from dataset.shards import (
     ShardFile,
@@ -152,6 +153,7 @@ def read_row(
 
     Raises:
         ValueError: A column that the table does not have, or no such row.
+        ItemError: ``shard.damaged``: the file's content is not what was written.
     """
     names = list(columns)
     _check_columns(table, names)
@@ -160,8 +162,11 @@ def read_row(
         which = "any recipe" if recipe is None else f"recipe {recipe}"
         raise ValueError(f"{table} in {root} has no row {key!r} of {which}")
     _, path, group, place = max(found)
-    with pq.ParquetFile(path) as file:
-        rows = file.read_row_group(group, columns=names).slice(place, 1)
+    try:
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            rows = file.read_row_group(group, columns=names).slice(place, 1)
+    except OSError as error:
+        raise ItemError("shard.damaged", f"{path}, row group {group}: {error}") from error
     return {name: rows.column(name)[0].as_py() for name in names}
 
 

@@ -6,6 +6,7 @@ decide what is shown when, so that a variable frame rate comes out constant.
 
 from __future__ import annotations
 
+import itertools
 import math
 import os
 from collections.abc import Iterable, Iterator
@@ -34,6 +35,7 @@ from dataset.containers import (
 from dataset.durable import sync
 from dataset.errors import ItemError
 
+_MAX_OVERRUN_SECONDS = 10.0  # a time stamp far past the end would be filled up with copies
 _UNSPECIFIED = 2  # AVCOL_SPC_UNSPECIFIED
 _HD_HEIGHT = 577  # players take an unlabelled picture of this height or more as BT.709
 
@@ -57,8 +59,8 @@ def probe_video(path: Path | str, *, max_pixels: int = 8192 * 8192) -> VideoProb
 
     Raises:
         ItemError: ``probe.missing``, ``probe.empty``, ``probe.not_video`` (text, pictures, sound,
-            playlists), ``probe.no_video_stream``, ``probe.truncated``, ``probe.too_large`` (more
-            than ``max_pixels`` a frame), ``probe.no_frames``.
+            playlists), ``probe.no_video_stream``, ``probe.unknown_codec``, ``probe.truncated``,
+            ``probe.too_large`` (more than ``max_pixels`` a frame), ``probe.no_frames``.
     """
     path = Path(path)
     with open_container(path) as container:
@@ -207,6 +209,7 @@ def _timed_frames(
     """Frames with their times in seconds after the first frame, from a key frame before start."""
     base = stream.time_base or Fraction(1, 1000)
     origin = stream.start_time or 0
+    length = duration_seconds(container, stream)
     if start > 0:
         container.seek(origin + int(start / base), stream=stream, backward=True)
     step, seconds = 1 / frame_rate(stream), -1 / frame_rate(stream)
@@ -214,6 +217,8 @@ def _timed_frames(
         for frame in container.decode(stream):
             stamp = frame.pts if frame.pts is not None else frame.dts
             seconds = seconds + step if stamp is None else float((stamp - origin) * base)
+            if length and seconds > length + _MAX_OVERRUN_SECONDS:
+                raise ItemError("decode.damaged", f"{path}: a frame at {seconds:g} s of {length:g}")
             yield seconds, frame
     except av.error.FFmpegError as error:
         raise ItemError(
@@ -267,17 +272,11 @@ def _write_h264(path: Path, frames: Iterator[np.ndarray], rate: Fraction, commen
         stream.codec_context.thread_count = 1  # the same bytes every time
         stream.codec_context.colorspace = Colorspace.ITU709
         stream.codec_context.color_range = ColorRange.MPEG
-        for index, picture in enumerate(_chain(first, frames)):
-            frame = _padded_frame(picture, width, height)
+        for index, picture in enumerate(itertools.chain([first], frames)):
+            frame = _padded_frame(_checked_picture(picture, first.shape), width, height)
             frame.pts = index
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
-
-
-def _chain(first: np.ndarray, rest: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
-    yield first
-    for picture in rest:
-        yield _checked_picture(picture, first.shape)
 
 
 def _checked_picture(picture: np.ndarray | None, shape: tuple[int, ...] | None) -> np.ndarray:

@@ -1,6 +1,7 @@
 """Claims about the fetch stage: one good source in, one row out; each bad one has its reason."""
 
 import hashlib
+import os
 import pickle
 import socket
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from curation.fetch import FetchSettings, FetchStage, deciding_settings
+from curation.fetch import FetchSettings, FetchStage, deciding_settings, sweep_partial_downloads
 from dataset.errors import ItemError
 from dataset.schemas import SCHEMAS
 from dataset.tables import commit, read_table, write_shard
@@ -187,6 +188,18 @@ def test_denied_content_does_not_return(video: Path, tmp_path: Path) -> None:
     for source_id in ("clip-1", "another-name"):
         source = item(source_id=source_id, path=str(video))
         assert reason(tmp_path / "root", source, **settings) == "fetch.denied"
+
+
+def test_remains_of_killed_downloads_are_swept(tmp_path: Path) -> None:
+    """Old working folders go with their content; young ones may belong to a running job."""
+    for name in ("old", "young"):
+        folder = tmp_path / "files" / f".fetch-{name}"
+        folder.mkdir(parents=True)
+        (folder / "content").write_bytes(b"half a video")
+    os.utime(tmp_path / "files" / ".fetch-old", (1, 1))
+    swept = sweep_partial_downloads(tmp_path, older_than_seconds=60)
+    assert [path.name for path in swept] == [".fetch-old"]
+    assert [path.name for path in (tmp_path / "files").iterdir()] == [".fetch-young"]
 
 
 def test_the_stage_travels_to_workers(tmp_path: Path) -> None:

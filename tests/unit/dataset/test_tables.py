@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from deltalake import DeltaTable
 
+from dataset.errors import ItemError
 from dataset.outcomes import Outcome, append_outcomes, finished_keys, read_outcomes
 from dataset.shards import ShardFile
 from dataset.tables import (
@@ -152,6 +153,17 @@ def test_files_are_checked_before_they_are_committed(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="at least one shard"):
         commit(tmp_path, "guidance", [], app="1")
     assert keys(tmp_path) == []
+
+
+def test_flipped_bits_are_found(tmp_path: Path) -> None:
+    """Media whose bytes changed on disk is told as damaged, never handed out."""
+    commit(tmp_path, "guidance", [shard(tmp_path, "a")], app="1")
+    path = tmp_path / "guidance" / "a.parquet"
+    data = bytearray(path.read_bytes())
+    data[data.index(b"a r1a r1") + 5] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(ItemError, match=r"shard\.damaged.*a\.parquet"):
+        read_row(tmp_path, "guidance", "a", columns=["rgb"])
 
 
 @pytest.mark.parametrize("content", [b"", b'{"commitInfo": {"timest'])

@@ -1,12 +1,16 @@
 """Claims about video from outside (good, damaged, hostile) and about files made to be played."""
 
+import contextlib
 import io
+from itertools import islice
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
 from av.video.frame import VideoFrame
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from dataset.errors import ItemError
 from dataset.video import probe_video, read_frames, write_playable
@@ -257,6 +261,27 @@ def test_playlists_open_nothing(clip: Path, tmp_path: Path, playlist: str) -> No
     hostile.write_text(playlist.format(secret=clip))
     with pytest.raises(ItemError, match=r"probe\.not_video"):
         probe_video(hostile)
+
+
+@given(
+    places=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), max_size=20),
+    only_header=st.booleans(),
+)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_damage_is_bad_data_not_a_crash(
+    clip: Path, places: list[tuple[float, int]], only_header: bool
+) -> None:
+    """Whatever bytes are changed, a file is read or refused as bad data; no other error comes."""
+    data = bytearray(clip.read_bytes())
+    reach = data.index(b"mdat") if only_header else len(data)
+    for place, value in places:
+        data[int(place * reach)] = value
+    damaged = clip.with_name("damaged.mp4")
+    damaged.write_bytes(data)
+    with contextlib.suppress(ItemError):
+        probe_video(damaged)
+        assert next(read_frames(damaged)).dtype == np.uint8
+        assert sum(1 for _ in islice(read_frames(damaged, fps=30.0), 500)) < 500
 
 
 def test_huge_frames_are_refused_before_decoding(clip: Path) -> None:
