@@ -69,6 +69,7 @@ class ChampNetwork(nn.Module):
                 f"height and width of the maps must be multiples of {stride}, "
                 f"got {tuple(maps.shape[-2:])}"
             )
+        maps = maps.to(self.dtype)
         parts = (self.guidance_encoders[name](maps[:, i]) for i, name in enumerate(names))
         return torch.stack(list(parts)).sum(0)
 

@@ -220,6 +220,16 @@ def test_motion_in_portions_is_the_same() -> None:
 
 
 @torch.no_grad()
+def test_bfloat16_weights_take_float32_inputs() -> None:
+    """A network in bfloat16 predicts nearly what it predicts in float32, from the same inputs."""
+    network, batch, kept = make(), inputs(), torch.tensor([True, False])
+    exact = predict(network, batch, kept=kept)
+    rounded = predict(network.to(torch.bfloat16), batch, kept=kept)
+    assert rounded.dtype == torch.bfloat16
+    assert (rounded.float() - exact).square().mean() < 1e-3 * exact.square().mean()
+
+
+@torch.no_grad()
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -233,6 +243,15 @@ def test_shapes_that_do_not_fit_are_named(change: dict[str, Tensor], message: st
     """A wrong shape is a ValueError that says what was expected."""
     with pytest.raises(ValueError, match=message):
         predict(make(), inputs() | change)
+
+
+@torch.no_grad()
+def test_image_token_of_another_size_is_named() -> None:
+    """An image token that is not the encoder's the network was built for is a ValueError."""
+    network, batch = make(), inputs()
+    guidance = network.encode_guidance(batch["maps"])
+    with pytest.raises(ValueError, match=r"image_embeds must be \(batch, tokens, 12\)"):
+        network(batch["latents"], batch["timesteps"], torch.zeros(2, 1, 64), guidance, None)
 
 
 @torch.no_grad()
