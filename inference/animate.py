@@ -32,7 +32,7 @@ from rendering.rasterizer import open_rasterizer
 from rendering.render import RenderSettings
 from training.champ.autoencoder import Autoencoder
 from training.champ.checkpoints import load
-from training.champ.image_encoder import ImageEncoder
+from training.champ.image_encoder import ImageEncoder, ImageEncoderSettings
 from training.champ.schedule import make_scheduler
 
 UNTRAINED_IMAGE_ENCODER = "image encoder without trained weights"
@@ -57,7 +57,7 @@ class AnimateStage:
 
     name = "animate"
     version = 1
-    gpus = 0.0
+    cpus = 1.0
 
     def __init__(
         self,
@@ -69,20 +69,25 @@ class AnimateStage:
         checkpoint: Path,
         vae: Path,
         image_encoder: Path | None,
+        image_encoder_sizes: ImageEncoderSettings,
         guidance_recipe: str | None,
         recipe: str,
-        cpus: float = 1.0,
+        gpus: float = 0.0,
     ) -> None:
         self.settings, self.render, self.people = settings, render, people
-        self.root, self.recipe, self.cpus = root, recipe, cpus
-        self.checkpoint, self.vae, self.image_encoder = checkpoint, vae, image_encoder
+        self.root, self.recipe = root, recipe
+        self.gpus = gpus
+        self.checkpoint, self.vae = checkpoint, vae
+        self.image_encoder, self.image_encoder_sizes = image_encoder, image_encoder_sizes
         self.guidance_recipe = guidance_recipe
 
     def load(self) -> None:
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self._network = load(self.checkpoint).to(self._device).eval()
         self._vae = Autoencoder.load(self.vae).to(self._device)
-        self._embedder = ImageEncoder.load(self.image_encoder).to(self._device)
+        self._embedder = ImageEncoder.load(self.image_encoder, self.image_encoder_sizes).to(
+            self._device
+        )
         self._scheduler = make_scheduler(self.settings.sample.schedule)
         self._body = BodyModel.load(self.render.body_model)
         self._rasterizer = open_rasterizer(self.render.backend)

@@ -170,7 +170,7 @@ def encode(
     from pipeline.jobs.train import vae_folder
 
     workspace = _workspace(dataset, config, set_, address, in_process, dry_run, retry_failed)
-    print(run(workspace, vae or vae_folder(dataset / "runs")))
+    print(run(workspace, vae or vae_folder(workspace)))
 
 
 @app.command()
@@ -222,7 +222,7 @@ def animate(
         workspace,
         manifest,
         checkpoint=checkpoint or checkpoint_folder(dataset / "runs"),
-        vae=vae or vae_folder(dataset / "runs"),
+        vae=vae or vae_folder(workspace),
     )
     print(summary)
 
@@ -248,7 +248,7 @@ def evaluate(
     summary = run(
         workspace,
         checkpoint=checkpoint or checkpoint_folder(runs),
-        vae=vae or vae_folder(runs),
+        vae=vae or vae_folder(workspace),
     )
     print(summary)
 

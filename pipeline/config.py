@@ -16,8 +16,9 @@ from curation.people.mediapipe import PeopleSettings
 from curation.select import SelectSettings
 from dataset.settings import Settings
 from inference.animate import AnimateSettings
-from pipeline.settings import JobSettings
+from pipeline.settings import JobSettings, ModelSettings
 from rendering.render import RenderSettings
+from training.champ.schedule import ScheduleSettings
 from training.champ.settings import NetworkSettings
 from training.latents import EncodeSettings
 from training.settings import TrainSettings
@@ -33,7 +34,9 @@ class Config(Settings):
     select: SelectSettings = Field(SelectSettings(), description="Thresholds on the scores")
     render: RenderSettings = Field(RenderSettings(), description="Fitting and drawing bodies")
     encode: EncodeSettings = Field(EncodeSettings(), description="Latents and image embeddings")
+    models: ModelSettings = Field(ModelSettings(), description="VAE and image encoder")
     network: NetworkSettings = Field(NetworkSettings(), description="The network's sizes")
+    schedule: ScheduleSettings = Field(ScheduleSettings(), description="Noise when training")
     train: TrainSettings = Field(TrainSettings(), description="The training recipes")
     animate: AnimateSettings = Field(AnimateSettings(), description="Sampling videos")
 

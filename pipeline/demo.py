@@ -76,18 +76,18 @@ def _steps(workspace: Workspace, folder: Path) -> list[tuple[str, Callable[[], o
     def animated() -> object:
         manifest = _animation_manifest(workspace, folder)
         return animate(
-            workspace, manifest, checkpoint=checkpoint_folder(runs), vae=vae_folder(runs)
+            workspace, manifest, checkpoint=checkpoint_folder(runs), vae=vae_folder(workspace)
         )
 
     def evaluated() -> object:
-        return evaluate(workspace, checkpoint=checkpoint_folder(runs), vae=vae_folder(runs))
+        return evaluate(workspace, checkpoint=checkpoint_folder(runs), vae=vae_folder(workspace))
 
     return [
         ("fetch", lambda: fetch(workspace, _source_manifest(folder))),
         ("curate", lambda: curate(workspace)),
         ("render", lambda: render(workspace)),
         ("train --stage vae", lambda: train(workspace, "vae")),
-        ("encode", lambda: encode(workspace, vae_folder(runs))),
+        ("encode", lambda: encode(workspace, vae_folder(workspace))),
         ("train --stage 1", lambda: train(workspace, "1")),
         ("train --stage 2", lambda: train(workspace, "2")),
         ("animate", animated),
@@ -158,7 +158,7 @@ def _write_csv(path: Path, rows: list[dict[str, Any]]) -> Path:
 def _summary(workspace: Workspace, folder: Path) -> dict[str, Any]:
     root = workspace.root
     runs = root / "runs"
-    recipe = animate_recipe(workspace.config, checkpoint_folder(runs), vae_folder(runs))
+    recipe = animate_recipe(workspace.config, checkpoint_folder(runs), vae_folder(workspace))
     metrics = read_table(root, "metrics", recipe=evaluate_recipe(recipe)).to_pylist()
     drawn = read_table(root, "animations", recipe=recipe).to_pylist()
     statuses = Counter(f"{row.job}: {row.reason or row.status}" for row in read_outcomes(root))

@@ -61,8 +61,12 @@ def encode_recipe(config: Config, vae: Path) -> str:
     return fingerprint(
         EncodeStage.name,
         EncodeStage.version,
-        {"encode": config.encode.model_dump(mode="json"), "render": render_recipe(config)},
-        files=_files(vae) + _files(config.encode.image_encoder),
+        {
+            "encode": config.encode.model_dump(mode="json"),
+            "image_encoder": config.models.image_encoder_sizes.model_dump(mode="json"),
+            "render": render_recipe(config),
+        },
+        files=_files(vae) + _files(config.models.image_encoder),
     )
 
 
@@ -71,8 +75,12 @@ def animate_recipe(config: Config, checkpoint: Path, vae: Path) -> str:
     return fingerprint(
         AnimateStage.name,
         AnimateStage.version,
-        {"animate": config.animate.model_dump(mode="json"), "render": render_recipe(config)},
-        files=_files(checkpoint) + _files(vae) + _files(config.encode.image_encoder),
+        {
+            "animate": config.animate.model_dump(mode="json"),
+            "image_encoder": config.models.image_encoder_sizes.model_dump(mode="json"),
+            "render": render_recipe(config),
+        },
+        files=_files(checkpoint) + _files(vae) + _files(config.models.image_encoder),
     )
 
 

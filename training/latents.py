@@ -47,6 +47,7 @@ class EncodeStage:
         image_encoder: Folder of a CLIP vision model with projection; None takes a small one with
             random weights, and ``image_encoder_trained`` in the row says so.
         image_encoder_settings: Sizes of that small one.
+        gpus: What a worker asks for; 0 runs on the CPU.
     """
 
     name = "encode"
@@ -61,13 +62,14 @@ class EncodeStage:
         autoencoder: Path,
         image_encoder: Path | None = None,
         image_encoder_settings: ImageEncoderSettings | None = None,
+        gpus: float = 0.0,
     ) -> None:
         self.settings = settings
         self.root = root
         self.autoencoder_folder = autoencoder
         self.image_encoder_folder = image_encoder
         self.image_encoder_settings = image_encoder_settings
-        self.gpus = 1.0 if torch.cuda.is_available() else 0.0
+        self.gpus = gpus
 
     def load(self) -> None:
         """Read both models; raises ``ValueError`` where a folder is not one."""

@@ -17,9 +17,18 @@ def encode(workspace: Workspace, vae: Path) -> JobSummary:
     """Encode every rendered clip with the VAE in folder ``vae``."""
     root, config = workspace.root, workspace.config
     rendered = render_recipe(config)
-    rows = read_table(root, "guidance", columns=["clip_id"], recipe=rendered).to_pylist()
+    columns = ["clip_id", "recipe"]
+    rows = read_table(root, "guidance", columns=columns, recipe=rendered).to_pylist()
     spec = StageSpec(
-        make=partial(EncodeStage, config.encode, root, vae=vae, guidance_recipe=rendered),
+        make=partial(
+            EncodeStage,
+            config.encode,
+            root,
+            autoencoder=vae,
+            image_encoder=config.models.image_encoder,
+            image_encoder_settings=config.models.image_encoder_sizes,
+            gpus=config.job.gpus,
+        ),
         job="encode",
         table="latents",
         key="clip_id",
