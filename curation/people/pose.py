@@ -19,6 +19,8 @@ from dataset.assets import asset_path
 
 _ROI_FACTOR = 1.25  # the margin that the landmark network was trained with
 _HIPS, _TOP = 33, 34  # auxiliary landmarks: middle of the hips, top of the person's circle
+_TRUNK = [11, 12, 23, 24]  # shoulders and hips
+_JOINTS = [*range(11, 17), *range(23, 29)]  # of arms and legs
 _REFINE_REACH = 3  # cells of the heat map on each side: a 7 x 7 window
 _REFINE_MIN_SCORE = 0.5
 
@@ -89,6 +91,17 @@ class PoseReader:
             next_region=upright_region(positions[_HIPS], positions[_TOP], factor=_ROI_FACTOR),
             silhouette=expit(silhouette[..., 0]),
         )
+
+
+def pose_leap(before: Pose, after: Pose) -> float:
+    """How far the body moved from one frame to the next, in sides of the region.
+
+    The mean over the limbs' joints, or half of the largest way of a shoulder or hip if that is
+    more: joints of the trunk cannot be thrown about as hands can.
+    """
+    way = np.linalg.norm(after.landmarks[:, :2] - before.landmarks[:, :2], axis=1)
+    leap = max(float(way[_JOINTS].mean()), float(way[_TRUNK].max()) / 2)
+    return leap / after.region.size_px
 
 
 def _refined(
