@@ -163,7 +163,8 @@ def ray_session(address: str | None) -> Iterator[None]:
         return
     local = address is None and "RAY_ADDRESS" not in os.environ
     options = {"address": "local", "include_dashboard": False} if local else {"address": address}
-    ray.init(log_to_driver=True, logging_level="warning", configure_logging=False, **options)
+    # What workers print goes to Ray's log files; what matters comes back as outcomes and errors.
+    ray.init(log_to_driver=False, logging_level="warning", configure_logging=False, **options)
     try:
         yield
     finally:

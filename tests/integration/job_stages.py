@@ -1,4 +1,4 @@
-"""Stages for the tests of jobs: they write rows of ``selection`` and misbehave as their items say."""
+"""A stage for the tests of jobs: writes rows of ``selection``, misbehaves as its items say."""
 
 from __future__ import annotations
 
