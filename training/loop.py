@@ -158,8 +158,8 @@ def _open_deepspeed() -> ModuleType:
     from deepspeed.utils import logger
 
     logger.setLevel(logging.WARNING)
-    # On CPU it would compile an all-reduce in shared memory at the first launch (48 s, needs g++)
-    # that only tensor-parallel inference calls. This is its table of usable operators.
+    # On CPU it would compile an all-reduce in shared memory at the first launch (48 s, needs g++),
+    # though only tensor-parallel inference calls it. This is its table of usable operators.
     deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
     deepspeed.init_distributed(auto_mpi_discovery=False, verbose=False)
     return deepspeed

@@ -23,7 +23,7 @@ from training.champ.autoencoder import Autoencoder
 from training.champ.schedule import ScheduleSettings
 from training.loop import train
 from training.recipes import Batch, StageRecipe
-from training.run_folder import read_metrics
+from training.run_folder import claim, read_metrics
 from training.settings import (
     LoopSettings,
     OptimizerSettings,
@@ -137,6 +137,15 @@ def test_a_folder_belongs_to_one_run(tmp_path: Path) -> None:
     train(tmp_path, LineRecipe(line()), LOOP, progress=False)
     with pytest.raises(ValueError, match="choose another folder"):
         train(tmp_path, LineRecipe(line(learning_rate=0.2)), LOOP, progress=False)
+
+
+def test_another_number_of_processes_is_refused(tmp_path: Path) -> None:
+    """Sharded optimizer state of two processes does not fit one: the message says so, and the
+    folder stays the first run's."""
+    claim(tmp_path, name="line", fingerprint="f", world_size=2)
+    claim(tmp_path, name="line", fingerprint="f", world_size=2)
+    with pytest.raises(ValueError, match="world_size 2, this one has 1"):
+        claim(tmp_path, name="line", fingerprint="f", world_size=1)
 
 
 def test_old_checkpoints_are_removed(tmp_path: Path) -> None:
