@@ -3,9 +3,9 @@
     python -m benchmarks.fitting [--frames 100] [--seeds 3] [--json]
 
 Errors are in millimetres: ``mpjpe`` after the roots are put together, ``pa_mpjpe`` after the best
-similarity per frame, ``vertex`` of the skin after the roots are put together; ``jitter`` is the
-mean joint acceleration over the truth's; ``height`` is the error of the body's height in the T-pose;
-``seconds`` is one fit on one thread.
+similarity per frame, ``vertex`` of the skin after the roots are put together, ``height`` of the
+body in the T-pose; ``jitter`` is the mean joint acceleration over the truth's; ``seconds`` is one
+fit on one thread.
 """
 
 from __future__ import annotations
@@ -57,14 +57,16 @@ def _millimetres(misses: np.ndarray) -> float:
 
 
 def _acceleration(joints: np.ndarray) -> float:
+    if len(joints) < 3:
+        return float("nan")
     return float(np.linalg.norm(np.diff(joints, 2, axis=0), axis=-1).mean())
 
 
-def run(frames: int, seeds: int, noise: Noise) -> list[dict[str, float | str]]:
-    """Fit every motion by every body; one row each."""
+def run(frames: int, seeds: int, noise: Noise) -> list[tuple[str, int, dict[str, float]]]:
+    """Fit every motion by every body: motion, seed and figures."""
     body = BodyModel.load()
     fitter = KeypointFitter(body, FitSettings())
-    rows: list[dict[str, float | str]] = []
+    rows: list[tuple[str, int, dict[str, float]]] = []
     for name in MOTIONS:
         for seed in range(seeds):
             truth = make_motion(name, frames, seed)
@@ -72,8 +74,7 @@ def run(frames: int, seeds: int, noise: Noise) -> list[dict[str, float | str]]:
             begun = time.perf_counter()
             fitted = fitter.fit(keypoints, truth.camera, 30.0)
             seconds = time.perf_counter() - begun
-            figures = measure(truth, fitted, body)
-            rows.append({"motion": name, "seed": seed, **figures, "seconds": seconds})
+            rows.append((name, seed, measure(truth, fitted, body) | {"seconds": seconds}))
     return rows
 
 
@@ -86,19 +87,19 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     rows = run(arguments.frames, arguments.seeds, Noise())
-    names = [name for name in rows[0] if name not in ("motion", "seed")]
-    means = {name: float(np.mean([row[name] for row in rows])) for name in names}
+    names = list(rows[0][2])
+    means = {name: float(np.mean([row[name] for _, _, row in rows])) for name in names}
     if arguments.json:
         print(json.dumps({name: round(value, 3) for name, value in means.items()}))
         return
     print("motion  seed " + "".join(f"{name:>13}" for name in names))
-    for row in rows:
-        print(f"{row['motion']:7} {row['seed']:>4} " + _cells(row, names))
-    print(f"{'mean':12} " + _cells(means, names))
+    for motion, seed, row in rows:
+        print(f"{motion:7} {seed:>4} " + _cells(row))
+    print(f"{'mean':12} " + _cells(means))
 
 
-def _cells(row: dict[str, float | str] | dict[str, float], names: list[str]) -> str:
-    return "".join(f"{float(row[name]):13.2f}" for name in names)
+def _cells(row: dict[str, float]) -> str:
+    return "".join(f"{value:13.2f}" for value in row.values())
 
 
 if __name__ == "__main__":

@@ -32,9 +32,9 @@ def align(
     Aligning a track with its own first frame is the identity.
 
     Along the line of sight the path is scaled by the distances instead: both cameras' focal lengths
-    are as a rule assumed, so only by what factor a distance changes is known, and a person who comes
-    to half the distance in the motion must do so in the reference too, not walk through the camera.
-    Where both appear equally tall the two rules are the same.
+    are as a rule assumed, so only by what factor a distance changes is known, and a person who
+    comes to half the distance in the motion must do so in the reference too, not walk through
+    the camera. Where both appear equally tall the two rules are the same.
 
     Raises:
         ValueError: a reference of more than one frame, a motion without frames, or an unknown

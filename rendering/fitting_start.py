@@ -63,9 +63,8 @@ def make_evidence(
 def start(evidence: Evidence, body: BodyPoints, camera: Camera) -> Unknowns:
     """Where the fit begins: an average body in the closed-form pose, placed by least squares."""
     betas = torch.zeros(10, dtype=torch.float64)
-    rest = body.rest_joints(betas)
     rotations = start_pose(
-        _landmarks_everywhere(evidence, body), _feet_seen(evidence), rest.numpy(), body.mean.numpy()
+        _landmarks_everywhere(evidence, body), _feet_seen(evidence), body.mean.numpy()
     )
     low, high = (limit[:POSED_JOINTS].numpy() for limit in joint_ranges())
     pose = np.clip(axis_angles(rotations[:, 1 : 1 + POSED_JOINTS]), low, high)
@@ -107,12 +106,11 @@ def _body_height_px(
     """
     weight = (confidence > 0)[:, : len(BODY_POINTS), None]
     body = points[:, : len(BODY_POINTS)]
-    count = weight.sum(1, keepdims=True)
-    centre = (body * weight).sum(1, keepdims=True) / np.maximum(count, 1)
-    spread = np.sqrt(
-        (np.square(body - centre) * weight).sum((1, 2)) / np.maximum(count[:, 0, 0], 1)
-    )
-    full = count[:, 0, 0] >= 4
+    seen = weight.sum((1, 2))
+    count = np.maximum(seen, 1)
+    centre = (body * weight).sum(1) / count[:, None]
+    spread = np.sqrt((np.square(body - centre[:, None]) * weight).sum((1, 2)) / count)
+    full = seen >= 4
     return float(max(np.median(spread[full]) / 0.3 if full.any() else 1.0, 1.0))
 
 
@@ -133,14 +131,9 @@ def _landmarks_everywhere(evidence: Evidence, body: BodyPoints) -> Float[np.ndar
 def _feet_seen(evidence: Evidence) -> Float[np.ndarray, "frames 2"]:
     """1 where heel and big toe of a foot are among the landmarks, else 0."""
     seen = evidence.landmark_weights.numpy() > 0
-    return np.stack(
-        [
-            seen[:, BODY_POINTS.index(f"{side}_heel")]
-            & seen[:, BODY_POINTS.index(f"{side}_big_toe")]
-            for side in ("left", "right")
-        ],
-        axis=1,
-    ).astype(float)
+    heels = [BODY_POINTS.index(f"{side}_heel") for side in ("left", "right")]
+    toes = [BODY_POINTS.index(f"{side}_big_toe") for side in ("left", "right")]
+    return (seen[:, heels] & seen[:, toes]).astype(float)
 
 
 def _place(

@@ -20,7 +20,6 @@ _HINGE_PULL = {"elbow": 0.15, "knee": 0.5}
 def start_pose(
     landmarks: Float[np.ndarray, "frames 23 3"],
     foot_seen: Float[np.ndarray, "frames 2"],
-    rest_joints: Float[np.ndarray, "24 3"],
     rest_points: Float[np.ndarray, "points 3"],
 ) -> Float[np.ndarray, "frames 24 3 3"]:
     """Rotations relative to the parent (the root's to the camera) that follow the landmarks.
@@ -29,7 +28,6 @@ def start_pose(
         landmarks: ``BODY_POINTS`` in camera axes, any common scale, none missing.
         foot_seen: How far the left and right foot's landmarks are to be believed, 0 to 1; a foot
             that is not stays in line with the shin.
-        rest_joints: The body's joints in the T-pose.
         rest_points: The body's own ``BODY_POINTS`` (first 23 rows) in the T-pose.
     """
     seen = {name: landmarks[:, index] for index, name in enumerate(BODY_POINTS)}
