@@ -240,8 +240,8 @@ def measure(streams: dict[str, np.ndarray]) -> Iterator[tuple[str, Figures]]:
     for name, frames in streams.items():
         for setting in GREY if frames.shape[3] == 1 else COLOUR:
             yield "codec", measure_setting(setting, name, frames)
-    for name in {"normal", "rgb", "depth"} & set(streams):
-        for group in (1, 6, 12, 24, 60):
+    for name in streams:
+        for group in (1, 3, 6, 12, 24):
             yield "group", measure_group(group, name, streams[name])
         for reader in ("pyav", "decord"):
             yield "reader", measure_reader(reader, name, streams[name])

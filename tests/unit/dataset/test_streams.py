@@ -1,5 +1,8 @@
 """Claims about the pipeline's own video streams."""
 
+import io
+
+import av
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -52,11 +55,23 @@ def test_any_size_and_content_comes_back(frames: np.ndarray, fps: float) -> None
     np.testing.assert_array_equal(decode_stream(data, channels=channels), frames)
 
 
-@given(st.lists(st.integers(0, 40), max_size=12))
+@given(st.lists(st.integers(0, 40), max_size=12), st.booleans())
 @settings(max_examples=40, deadline=None)
-def test_frames_are_read_by_number(indices: list[int]) -> None:
+def test_frames_are_read_by_number(indices: list[int], grouped: bool) -> None:
     """Any frames, in any order and repeated, are those that a whole read has at these places."""
-    np.testing.assert_array_equal(decode_stream(COUNTED, indices), COUNTED_FRAMES[indices])
+    data = COUNTED if grouped else COUNTED_KEYS
+    np.testing.assert_array_equal(decode_stream(data, indices), COUNTED_FRAMES[indices])
+
+
+@pytest.mark.parametrize("name", STREAM_NAMES)
+def test_key_frames_are_where_they_are_promised(name: str) -> None:
+    """In the maps every frame is a key frame, in ``rgb`` every ``GROUP_FRAMES``-th."""
+    channels = 1 if name in ("depth", "mask") else 3
+    noise = np.random.default_rng(0).integers(0, 256, (30, 16, 16, channels), np.uint8)
+    with av.open(io.BytesIO(encode_stream(noise, name=name, fps=30.0)), "r") as container:
+        entries = container.streams.video[0].index_entries
+        keys = [number for number, entry in enumerate(entries) if entry.is_keyframe]
+    assert keys == list(range(0, 30, GROUP_FRAMES if name == "rgb" else 1))
 
 
 def test_a_grey_stream_fills_three_channels() -> None:
@@ -74,7 +89,7 @@ def test_encoding_is_deterministic() -> None:
 
 def test_dividing_the_frames_changes_nothing() -> None:
     """Frames handed over in pieces give the bytes of the whole."""
-    encoder = StreamEncoder("normal", 30.0)
+    encoder = StreamEncoder("rgb", 30.0)
     for start in range(0, 41, 7):
         encoder.add(COUNTED_FRAMES[start : start + 7])
     assert encoder.finish() == COUNTED
@@ -136,4 +151,5 @@ def test_one_channel_of_a_colour_stream_is_refused() -> None:
 
 
 COUNTED_FRAMES = moving_picture(41, 24, 40, 3)
-COUNTED = encode_stream(COUNTED_FRAMES, name="normal", fps=30.0)
+COUNTED = encode_stream(COUNTED_FRAMES, name="rgb", fps=30.0)
+COUNTED_KEYS = encode_stream(COUNTED_FRAMES, name="normal", fps=30.0)
