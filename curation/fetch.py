@@ -38,22 +38,32 @@ _TRANSIENT = (
 class FetchSettings(Settings):
     """What a source may be and cost before it is refused."""
 
-    max_bytes: int = Field(2 << 30, gt=0, description="Largest file, in bytes")
-    max_duration_seconds: float = Field(3600.0, gt=0, description="Longest video")
-    min_side: int = Field(64, gt=0, description="Least pixels of the shorter side")
-    max_side: int = Field(4096, gt=0, description="Most pixels of the longer side")
-    max_fps: float = Field(240.0, gt=0, description="Most frames per second")
-    timeout_seconds: float = Field(30.0, gt=0, description="A download without progress ends")
-    total_seconds: float = Field(1800.0, gt=0, description="A download of any speed ends")
-    attempts: int = Field(3, ge=1, description="Tries of a download that failed in passing")
-    retry_seconds: float = Field(2.0, ge=0, description="Wait before the second try; then doubled")
-    platform_height: int = Field(1080, gt=0, description="Pixels of height asked of a platform")
-    cookies_file: Path | None = Field(None, description="Netscape cookie file, for platforms")
+    max_bytes: int = Field(default=2 << 30, gt=0, description="Largest file, in bytes")
+    max_duration_seconds: float = Field(default=3600.0, gt=0, description="Longest video")
+    min_side: int = Field(default=64, gt=0, description="Least pixels of the shorter side")
+    max_side: int = Field(default=4096, gt=0, description="Most pixels of the longer side")
+    max_fps: float = Field(default=240.0, gt=0, description="Most frames per second")
+    timeout_seconds: float = Field(
+        default=30.0, gt=0, description="A download without progress ends"
+    )
+    total_seconds: float = Field(default=1800.0, gt=0, description="A download of any speed ends")
+    attempts: int = Field(default=3, ge=1, description="Tries of a download that failed in passing")
+    retry_seconds: float = Field(
+        default=2.0, ge=0, description="Wait before the second try; then doubled"
+    )
+    platform_height: int = Field(
+        default=1080, gt=0, description="Pixels of height asked of a platform"
+    )
+    cookies_file: Path | None = Field(
+        default=None, description="Netscape cookie file, for platforms"
+    )
     deny_list: Path | None = Field(
-        None, description="Text file: a source_id or a content SHA-256 a line that never comes in"
+        default=None,
+        description="Text file: a source_id or a content SHA-256 a line that never comes in",
     )
     allow_addresses: tuple[str, ...] = Field(
-        (), description='"address:port" that may be reached although not public, e.g. a cache'
+        default=(),
+        description='"address:port" that may be reached although not public, e.g. a cache',
     )
 
 

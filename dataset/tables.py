@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -141,7 +142,7 @@ def newest_recipe(root: Path, table: str) -> str | None:
 
 def read_row(
     root: Path, table: str, key: str, *, recipe: str | None = None, columns: Sequence[str]
-) -> dict[str, object]:
+) -> dict[str, Any]:
     """Columns of one row, reading no more than these columns of its row group.
 
     Args:

@@ -41,15 +41,19 @@ UNTRAINED_IMAGE_ENCODER = "image encoder without trained weights"
 class AnimateSettings(Settings):
     """From aligned bodies to videos."""
 
-    size: int = Field(768, ge=8, multiple_of=8, description="Side of the square video, in pixels")
-    margin: float = Field(0.1, ge=0, description="Around the person, as a share of the crop")
+    size: int = Field(
+        default=768, ge=8, multiple_of=8, description="Side of the square video, in pixels"
+    )
+    margin: float = Field(
+        default=0.1, ge=0, description="Around the person, as a share of the crop"
+    )
     placement: Literal["relative", "constant"] = Field(
-        "relative",
+        default="relative",
         description="relative: the reference's place plus the motion's path scaled by body height; "
         "constant: the reference's place, as the official code does",
     )
-    fps: float = Field(30.0, gt=0, description="Frame rate at which motion videos are read")
-    sample: SampleSettings = Field(SampleSettings(), description="The sampler")
+    fps: float = Field(default=30.0, gt=0, description="Frame rate at which motion videos are read")
+    sample: SampleSettings = Field(default=SampleSettings(), description="The sampler")
 
 
 class AnimateStage:

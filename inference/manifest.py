@@ -6,7 +6,7 @@ import csv
 import json
 import re
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pyarrow.parquet as pq
 from pydantic import Field, ValidationError, field_validator
@@ -22,11 +22,14 @@ class AnimationRow(Settings):
     animation_id: str = Field(description="A name of yours; the output file carries it")
     reference: str = Field(description="An image file, or CLIP_ID#FRAME of the guidance table")
     motion: str = Field(description="A CLIP_ID of the guidance table, or a video file")
-    seed: int = Field(0, ge=0)
-    start_frame: int = Field(0, ge=0, description="First frame of the motion")
-    end_frame: int | None = Field(None, ge=1, description="One past the last; none: to the end")
+    seed: int = Field(default=0, ge=0)
+    start_frame: int = Field(default=0, ge=0, description="First frame of the motion")
+    end_frame: int | None = Field(
+        default=None, ge=1, description="One past the last; none: to the end"
+    )
     frame_order: Literal["as_is", "shuffled"] = Field(
-        "as_is", description="shuffled: the maps in a random order, to see that they are obeyed"
+        default="as_is",
+        description="shuffled: the maps in a random order, to see that they are obeyed",
     )
 
     @field_validator("animation_id")
@@ -62,7 +65,7 @@ def read_animation_manifest(path: Path) -> list[AnimationRow]:
     return rows
 
 
-def _raw_rows(path: Path) -> list[dict[str, object]]:
+def _raw_rows(path: Path) -> list[dict[str, Any]]:
     if not path.is_file():
         raise ValueError(f"There is no manifest {path}")
     if path.suffix == ".csv":

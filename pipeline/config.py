@@ -27,18 +27,30 @@ from training.settings import TrainSettings
 class Config(Settings):
     """Every setting there is; `champ config show` prints it resolved."""
 
-    job: JobSettings = Field(JobSettings(), description="How jobs run: workers, shards, Ray")
-    fetch: FetchSettings = Field(FetchSettings(), description="Downloading source videos")
-    people: PeopleSettings = Field(PeopleSettings(), description="Finding people and keypoints")
-    curate: CurateSettings = Field(CurateSettings(), description="Cutting videos, scoring clips")
-    select: SelectSettings = Field(SelectSettings(), description="Thresholds on the scores")
-    render: RenderSettings = Field(RenderSettings(), description="Fitting and drawing bodies")
-    encode: EncodeSettings = Field(EncodeSettings(), description="Latents and image embeddings")
-    models: ModelSettings = Field(ModelSettings(), description="VAE and image encoder")
-    network: NetworkSettings = Field(NetworkSettings(), description="The network's sizes")
-    schedule: ScheduleSettings = Field(ScheduleSettings(), description="Noise when training")
-    train: TrainSettings = Field(TrainSettings(), description="The training recipes")
-    animate: AnimateSettings = Field(AnimateSettings(), description="Sampling videos")
+    job: JobSettings = Field(
+        default=JobSettings(), description="How jobs run: workers, shards, Ray"
+    )
+    fetch: FetchSettings = Field(default=FetchSettings(), description="Downloading source videos")
+    people: PeopleSettings = Field(
+        default=PeopleSettings(), description="Finding people and keypoints"
+    )
+    curate: CurateSettings = Field(
+        default=CurateSettings(), description="Cutting videos, scoring clips"
+    )
+    select: SelectSettings = Field(default=SelectSettings(), description="Thresholds on the scores")
+    render: RenderSettings = Field(
+        default=RenderSettings(), description="Fitting and drawing bodies"
+    )
+    encode: EncodeSettings = Field(
+        default=EncodeSettings(), description="Latents and image embeddings"
+    )
+    models: ModelSettings = Field(default=ModelSettings(), description="VAE and image encoder")
+    network: NetworkSettings = Field(default=NetworkSettings(), description="The network's sizes")
+    schedule: ScheduleSettings = Field(
+        default=ScheduleSettings(), description="Noise when training"
+    )
+    train: TrainSettings = Field(default=TrainSettings(), description="The training recipes")
+    animate: AnimateSettings = Field(default=AnimateSettings(), description="Sampling videos")
 
 
 def config_folder() -> Path:

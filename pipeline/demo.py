@@ -118,7 +118,7 @@ def _animation_manifest(workspace: Workspace, folder: Path) -> Path:
     """
     clips = _rendered_clips(workspace)
     share = workspace.config.train.train_fraction
-    rows: list[dict[str, object]] = []
+    rows: list[dict[str, Any]] = []
     for index, (clip_id, frames) in enumerate(clips):
         seen = int(frames * share)
         own = {"reference": f"{clip_id}#0", "motion": clip_id, "seed": 1}

@@ -6,11 +6,13 @@ item that kills its worker must cost that item and no other (docs/decisions/ray-
 
 from __future__ import annotations
 
+import logging
 import os
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from dataset.outcomes import Outcome
 from pipeline.settings import JobSettings
@@ -72,6 +74,7 @@ class _ActorPool:
 
     def __init__(self, spec: StageSpec, size: int) -> None:
         import ray
+        import ray.exceptions
 
         self._ray = ray
         probe = spec.make()
@@ -79,15 +82,15 @@ class _ActorPool:
         self._actor_class = ray.remote(**options)(StageWorker)
         self._spec = spec
         self.idle = [self._start() for _ in range(size)]
-        self.busy: dict[object, tuple[object, _Work]] = {}
+        self.busy: dict[Any, tuple[Any, _Work]] = {}
 
-    def _start(self) -> object:
+    def _start(self) -> Any:
         environment = {"env_vars": THREAD_LIMITS}
         return self._actor_class.options(runtime_env=environment).remote(self._spec)
 
     def submit(self, work: _Work) -> None:
         actor = self.idle.pop()
-        self.busy[actor.run.remote(work.batch)] = (actor, work)  # type: ignore[attr-defined]
+        self.busy[actor.run.remote(work.batch)] = (actor, work)
 
     def next_result(self) -> tuple[_Work, BatchResult | None]:
         """Wait for one batch; its result is None when its worker died."""
@@ -162,9 +165,15 @@ def ray_session(address: str | None) -> Iterator[None]:
         yield
         return
     local = address is None and "RAY_ADDRESS" not in os.environ
-    options = {"address": "local", "include_dashboard": False} if local else {"address": address}
+    where = "local" if local else address
     # What workers print goes to Ray's log files; what matters comes back as outcomes and errors.
-    ray.init(log_to_driver=False, logging_level="warning", configure_logging=False, **options)
+    ray.init(
+        where,
+        include_dashboard=False if local else None,
+        log_to_driver=False,
+        logging_level=logging.WARNING,
+        configure_logging=False,
+    )
     try:
         yield
     finally:

@@ -14,36 +14,47 @@ from training.champ.image_encoder import ImageEncoderSettings
 class JobSettings(Settings):
     """Workers, shards and retries, the same for every job."""
 
-    workers: int = Field(0, ge=0, description="Worker processes; 0: as many as the cluster's CPUs")
+    workers: int = Field(
+        default=0, ge=0, description="Worker processes; 0: as many as the cluster's CPUs"
+    )
     items_per_shard: int = Field(
-        8, ge=1, description="Items a worker takes at a time and writes into one Parquet file"
+        default=8,
+        ge=1,
+        description="Items a worker takes at a time and writes into one Parquet file",
     )
     gpus: float = Field(
-        0.0, ge=0, description="GPUs a worker of encode and animate gets; 0: they run on the CPU"
+        default=0.0,
+        ge=0,
+        description="GPUs a worker of encode and animate gets; 0: they run on the CPU",
     )
     attempts: int = Field(
-        3, ge=1, description="How often an item may kill its worker before it is quarantined"
+        default=3,
+        ge=1,
+        description="How often an item may kill its worker before it is quarantined",
     )
-    commit_seconds: float = Field(5.0, ge=0, description="At least so long between two commits")
+    commit_seconds: float = Field(
+        default=5.0, ge=0, description="At least so long between two commits"
+    )
 
 
 class ModelSettings(Settings):
     """The networks that are not trained by stages 1 and 2."""
 
     vae: Path | None = Field(
-        None, description="Folder of a trained AutoencoderKL (sd-vae-ft-mse); none: DATASET/runs'"
+        default=None,
+        description="Folder of a trained AutoencoderKL (sd-vae-ft-mse); none: DATASET/runs'",
     )
     vae_sizes: VaeSettings = Field(
-        VaeSettings(), description="Sizes of the autoencoder that `train --stage vae` makes"
+        default=VaeSettings(), description="Sizes of the autoencoder that `train --stage vae` makes"
     )
     image_encoder: Path | None = Field(
-        None,
+        default=None,
         description="Folder of a CLIPVisionModelWithProjection (sd-image-variations); none: a "
         "small one with random weights, and results say so",
     )
     image_encoder_sizes: ImageEncoderSettings = Field(
-        ImageEncoderSettings(), description="Sizes of that small one"
+        default=ImageEncoderSettings(), description="Sizes of that small one"
     )
     start_from: Path | None = Field(
-        None, description="Network folder that stage 1 starts from; none: new weights"
+        default=None, description="Network folder that stage 1 starts from; none: new weights"
     )

@@ -29,21 +29,25 @@ class RenderSettings(Settings):
     """Fitting a clip's body and drawing its maps."""
 
     body_model: Path | None = Field(
-        None, description="An SMPL .npz or .pkl of yours; none: the free body that ships"
+        default=None, description="An SMPL .npz or .pkl of yours; none: the free body that ships"
     )
     backend: Literal["auto", "egl", "osmesa", "cpu"] = Field(
-        "auto", description="What rasterises; auto: the first of EGL, OSMesa and CPU that works"
+        default="auto",
+        description="What rasterises; auto: the first of EGL, OSMesa and CPU that works",
     )
-    max_side: int = Field(768, ge=64, description="Longer side of the streams, in pixels")
-    fit: FitSettings = Field(FitSettings(), description="The body fit")
+    max_side: int = Field(default=768, ge=64, description="Longer side of the streams, in pixels")
+    fit: FitSettings = Field(default=FitSettings(), description="The body fit")
     max_reprojection_share: float = Field(
-        0.05,
+        default=0.05,
         gt=0,
         description="A clip whose median reprojection error is above this share of the person's "
         "height is rejected",
     )
     min_silhouette_iou: float = Field(
-        0.5, ge=0, le=1, description="A clip whose body covers the person less than so is rejected"
+        default=0.5,
+        ge=0,
+        le=1,
+        description="A clip whose body covers the person less than so is rejected",
     )
 
 
