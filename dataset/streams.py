@@ -29,8 +29,8 @@ GREY_STREAMS = ("depth", "mask")
 GROUP_FRAMES = 12
 """Frames from one key frame of ``rgb`` to the next; in the maps every frame is one.
 
-Training reads the maps at random, where key frames are three times as fast for a quarter more
-bytes; of ``rgb``, read in one go, they would be five times the bytes.
+Training reads the maps at random, where key frames are twice as fast for a quarter more bytes; of
+``rgb``, read in one go, they would be five times the bytes.
 """
 
 _FULL_RANGE = 2  # AVCOL_RANGE_JPEG: 0 is black and 255 white, also for other people's readers
