@@ -50,13 +50,13 @@ class TermSettings(Settings):
     betas_deviation: float = Field(
         default=1.0, gt=0, description="Expected size of a body shape number"
     )
-    habit_weight: float = Field(default=0.03, ge=0, description="Weight of how joints usually turn")
+    habit_weight: float = Field(default=0.1, ge=0, description="Weight of how joints usually turn")
     limit_weight: float = Field(default=1.0, ge=0, description="Weight of the joint limits")
     turn_acceleration: float = Field(
-        default=25.0, gt=0, description="Expected angular acceleration of a limb's joint, rad/s^2"
+        default=18.0, gt=0, description="Expected angular acceleration of a limb's joint, rad/s^2"
     )
     trunk_acceleration: float = Field(
-        default=10.0, gt=0, description="The same of the root, the spine, the neck and the collars"
+        default=6.0, gt=0, description="The same of the root, the spine, the neck and the collars"
     )
     place_acceleration: float = Field(
         default=4.0, gt=0, description="Expected acceleration in the picture, body heights/s^2"
