@@ -53,7 +53,7 @@ class TermSettings(Settings):
     habit_weight: float = Field(default=0.1, ge=0, description="Weight of how joints usually turn")
     limit_weight: float = Field(default=1.0, ge=0, description="Weight of the joint limits")
     turn_acceleration: float = Field(
-        default=18.0, gt=0, description="Expected angular acceleration of a limb's joint, rad/s^2"
+        default=24.0, gt=0, description="Expected angular acceleration of a limb's joint, rad/s^2"
     )
     trunk_acceleration: float = Field(
         default=6.0, gt=0, description="The same of the root, the spine, the neck and the collars"
