@@ -21,6 +21,7 @@ from rendering.fitting_body import PosedPoints, posed_points
 from rendering.fitting_terms import (
     DEPTH,
     FRAME_SIZE,
+    PLACE,
     POSE,
     Evidence,
     TermSettings,
@@ -72,6 +73,28 @@ class NormalEquations:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class _Sight:
+    """One kind of evidence: misses in deviations, weights, and derivatives where wanted."""
+
+    misses: Float64[Tensor, "frames points d"]
+    weights: Float64[Tensor, "frames points"]
+    by_frame: Float64[Tensor, "frames points d unknowns"] | None = None
+    by_betas: Float64[Tensor, "frames points d 10"] | None = None
+
+    def pulled(self, deviations: float) -> tuple[Tensor, Tensor, Tensor]:
+        """Misses and derivatives as rows of a least-squares problem, outliers held back."""
+        if self.by_frame is None or self.by_betas is None:
+            raise ValueError("expected points posed with derivatives")
+        squares = self.misses.square().sum(-1)
+        pull = (self.weights * robust_weight(squares, deviations)).sqrt()[..., None]
+        return (
+            (self.misses * pull).flatten(1)[..., None],
+            (self.by_frame * pull[..., None]).flatten(1, 2),
+            (self.by_betas * pull[..., None]).flatten(1, 2),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
     """One clip to fit: the body, what was seen of it, and what is believed of it."""
 
@@ -96,9 +119,10 @@ class Problem:
         """The negative log likelihood of the clip."""
         settings, points = self.settings, posed_points(self.body, unknowns, derivatives=False)
         total = self._shape_precision() * unknowns.betas.square().sum()
-        for misses, weights, _, _ in self._sights(unknowns, points):
-            squares = misses.square().sum(-1)
-            total = total + (weights * robust_cost(squares, settings.outlier_deviations)).sum()
+        for sight in self._sights(unknowns, points):
+            squares = sight.misses.square().sum(-1)
+            cost = robust_cost(squares, settings.outlier_deviations)
+            total = total + (sight.weights * cost).sum()
         misses, _ = prior_residuals(unknowns.pose, settings.limit_weight, settings.habit_weight)
         total = total + misses.square().sum()
         total = total + robust_cost(_grouped(self._jerks(unknowns)), _SUDDEN).sum()
@@ -114,13 +138,8 @@ class Problem:
         precision = self._shape_precision()
         shape = precision * torch.eye(10, dtype=torch.float64)
         shape_gradient = precision * unknowns.betas
-        for misses, weights, by_frame, by_betas in self._sights(unknowns, points):
-            squares = misses.square().sum(-1)
-            pull = (weights * robust_weight(squares, self.settings.outlier_deviations)).sqrt()
-            pull = pull[..., None]
-            value = (misses * pull).flatten(1)[..., None]
-            frame_part = (by_frame * pull[..., None]).flatten(1, 2)
-            shape_part = (by_betas * pull[..., None]).flatten(1, 2)
+        for sight in self._sights(unknowns, points):
+            value, frame_part, shape_part = sight.pulled(self.settings.outlier_deviations)
             turned = frame_part.transpose(1, 2)
             band += turned @ frame_part
             arrow += turned @ shape_part
@@ -139,49 +158,49 @@ class Problem:
             shape_gradient=shape_gradient.numpy(),
         )
 
-    def _sights(
-        self, unknowns: Unknowns, points: PosedPoints
-    ) -> list[tuple[Tensor, Tensor, Tensor, Tensor]]:
-        """Deviations, weights and derivatives of the 2D points and of the 3D landmarks."""
-        evidence, settings = self.evidence, self.settings
-        focal, root = self.camera.focal_length_px, self.root(unknowns)
+    def _sights(self, unknowns: Unknowns, points: PosedPoints) -> list[_Sight]:
+        return [self._picture(unknowns, points), self._landmarks(points)]
+
+    def _picture(self, unknowns: Unknowns, points: PosedPoints) -> _Sight:
+        """How far the projected points are from the 2D points."""
+        evidence, focal = self.evidence, self.camera.focal_length_px
+        root = self.root(unknowns)
         places = points.places + root[:, None]
         depth = places[..., 2:]
-        unit = settings.point_deviation * evidence.body_height_px
+        unit = self.settings.point_deviation * evidence.body_height_px
         image = focal * places[..., :2] / depth
-        misses_2d = (image - evidence.points) / unit
-        count = len(BODY_POINTS)
-        across, along = settings.landmark_deviation_m, settings.landmark_depth_deviation_m
-        scale = places.new_tensor([across, across, along])
-        body = points.places[:, :count]
-        misses_3d = (body - body[:, _HIPS].mean(1, keepdim=True) - evidence.landmarks) / scale
+        misses = (image - evidence.points) / unit
         if points.by_frame is None or points.by_betas is None:
-            nothing = places.new_zeros(())
-            return [
-                (misses_2d, evidence.point_weights, nothing, nothing),
-                (misses_3d, evidence.landmark_weights, nothing, nothing),
-            ]
+            return _Sight(misses=misses, weights=evidence.point_weights)
         ray = torch.cat([image / focal, torch.ones_like(depth)], -1)
         moved = points.by_frame.clone()
         moved[..., DEPTH] = root[:, None]
-        metres = root[:, 2] * (evidence.body_height_px / focal)
-        moved[..., 0, FRAME_SIZE - 3] = metres[:, None]
-        moved[..., 1, FRAME_SIZE - 2] = metres[:, None]
-        to_pixels = (focal / depth / unit)[..., None]
-        return [
-            (
-                misses_2d,
-                evidence.point_weights,
-                to_pixels * _across(moved, ray),
-                to_pixels * _across(points.by_betas, ray),
-            ),
-            (
-                misses_3d,
-                evidence.landmark_weights,
-                _from_hips(points.by_frame[:, :count]) / scale[:, None],
-                _from_hips(points.by_betas[:, :count]) / scale[:, None],
-            ),
-        ]
+        sideways = (root[:, 2] * (evidence.body_height_px / focal))[:, None]
+        moved[..., 0, PLACE.start] = sideways
+        moved[..., 1, PLACE.start + 1] = sideways
+        to_deviations = (focal / depth / unit)[..., None]
+        return _Sight(
+            misses=misses,
+            weights=evidence.point_weights,
+            by_frame=to_deviations * _across(moved, ray),
+            by_betas=to_deviations * _across(points.by_betas, ray),
+        )
+
+    def _landmarks(self, points: PosedPoints) -> _Sight:
+        """How far the body points are from the 3D landmarks, both from the middle of the hips."""
+        across, along = self.settings.landmark_deviation_m, self.settings.landmark_depth_deviation_m
+        unit = points.places.new_tensor([across, across, along])
+        body = points.places[:, : len(BODY_POINTS)]
+        misses = (body - body[:, _HIPS].mean(1, keepdim=True) - self.evidence.landmarks) / unit
+        weights = self.evidence.landmark_weights
+        if points.by_frame is None or points.by_betas is None:
+            return _Sight(misses=misses, weights=weights)
+        return _Sight(
+            misses=misses,
+            weights=weights,
+            by_frame=_from_hips(points.by_frame[:, : len(BODY_POINTS)]) / unit[:, None],
+            by_betas=_from_hips(points.by_betas[:, : len(BODY_POINTS)]) / unit[:, None],
+        )
 
     def _shape_precision(self) -> float:
         """What is believed of the shape counts once a frame, as a detector errs alike in all."""

@@ -23,7 +23,7 @@ POSED_JOINTS = 21
 FRAME_SIZE = 3 + 3 * POSED_JOINTS + 3
 """Unknowns of a frame: root rotation, pose, place in the picture, logarithm of the distance."""
 
-ROOT, POSE, PLACE = slice(0, 3), slice(3, 3 + 3 * POSED_JOINTS), slice(-3, -1)
+ROOT, POSE, PLACE = slice(0, 3), slice(3, FRAME_SIZE - 3), slice(FRAME_SIZE - 3, FRAME_SIZE - 1)
 DEPTH = FRAME_SIZE - 1
 
 
