@@ -1,4 +1,4 @@
-"""The square around a person that the network sees: one crop for frames, reference and every map."""
+"""The square around a person that the network sees: one for frames, reference and every map."""
 
 from __future__ import annotations
 

@@ -106,12 +106,12 @@ class Camera:
 class BodyTrack:
     """One SMPL body through a clip, in the camera's axes (x right, y down, z forward)."""
 
-    betas: Float32[np.ndarray, "10"]
+    betas: Float32[np.ndarray, " 10"]
     global_orient: Float32[np.ndarray, "frames 3"]
     body_pose: Float32[np.ndarray, "frames 23 3"]
     transl: Float32[np.ndarray, "frames 3"]
     camera: Camera
-    reprojection_error_px: Float32[np.ndarray, "frames"]
+    reprojection_error_px: Float32[np.ndarray, " frames"]
 
     @property
     def frames(self) -> int:

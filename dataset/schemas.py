@@ -149,7 +149,7 @@ KEYS = {
     "metrics": "animation_id",
     "outcomes": "key",
 }
-"""The column that, with ``recipe``, names a row. ``outcomes`` rows are named by key, job and recipe."""
+"""The column that, with ``recipe``, names a row (of ``metrics`` and ``outcomes``: several)."""
 
 MEDIA_COLUMNS = (
     "rgb",

@@ -1,4 +1,4 @@
-"""The base of every configuration section: each package declares its own beside the code it sets."""
+"""The base of every configuration section; each package declares its own beside its code."""
 
 from __future__ import annotations
 

@@ -12,14 +12,14 @@ from pydantic import Field
 
 from curation.people.mediapipe import MediaPipeDetector, PeopleSettings
 from dataset.errors import ItemError
-from dataset.records import STREAM_NAMES, BodyTrack, Camera, GuidanceMaps, Keypoints
+from dataset.records import STREAM_NAMES, BodyTrack, Camera, Keypoints
 from dataset.settings import Settings
-from dataset.streams import encode_stream
+from dataset.streams import StreamEncoder, encode_stream
 from dataset.video import read_frames
 from rendering.body_model import BodyModel
 from rendering.camera import default_camera
 from rendering.fitting import FitSettings, KeypointFitter
-from rendering.maps import draw_maps
+from rendering.maps import draw_map_chunks
 from rendering.rasterizer import Rasterizer, open_rasterizer
 
 Row = dict[str, Any]
@@ -77,14 +77,26 @@ class RenderStage:
         frames, boxes = self._read(item)
         height, width = frames.shape[1:3]
         camera = default_camera(width, height)
+        fps = float(item["fps"])
         keypoints = self._detector.keypoints(frames, boxes)
-        track = self._fitter.fit(keypoints, camera, float(item["fps"]))
-        maps = draw_maps(
-            self._rasterizer, self._body.mesh, self._body.vertices(track), keypoints.points, camera
-        )
-        iou = silhouette_iou(maps.mask, keypoints.person_mask)
-        self._check_fit(track, boxes, iou)
-        yield _guidance_row(item, frames, boxes, keypoints, track, maps) | {"silhouette_iou": iou}
+        track = self._fitter.fit(keypoints, camera, fps)
+        self._check_reprojection(track, boxes)
+        streams, iou = self._draw(track, keypoints, fps)
+        self._check_overlap(iou)
+        yield {
+            "clip_id": item["clip_id"],
+            "source_id": item["source_id"],
+            "fps": fps,
+            "frames": len(frames),
+            "width": width,
+            "height": height,
+            "boxes": boxes.ravel(),
+            "keypoints": keypoints.points.ravel(),
+            "silhouette_iou": iou,
+            **track_columns(track),
+            **streams,
+            "rgb": encode_stream(frames, name="rgb", fps=fps),
+        }
 
     def _read(
         self, item: Row
@@ -108,7 +120,32 @@ class RenderStage:
         scale = frames.shape[2] / float(item["width"])
         return frames[: len(boxes)], (boxes * scale).astype(np.float32)
 
-    def _check_fit(self, track: BodyTrack, boxes: np.ndarray, iou: float) -> None:
+    def _draw(
+        self, track: BodyTrack, keypoints: Keypoints, fps: float
+    ) -> tuple[dict[str, bytes], float]:
+        """The encoded maps and the silhouette IoU, a few frames in memory at a time."""
+        encoders = {name: StreamEncoder(name, fps) for name in STREAM_NAMES if name != "rgb"}
+        overlaps: list[np.ndarray] = []
+        chunks = draw_map_chunks(
+            self._rasterizer,
+            self._body.mesh,
+            self._body.vertices(track),
+            keypoints.points,
+            track.camera,
+        )
+        start = 0
+        for maps in chunks:
+            for name, encoder in encoders.items():
+                encoder.add(getattr(maps, name))
+            if keypoints.person_mask is not None:
+                person = keypoints.person_mask[start : start + len(maps.mask)]
+                overlaps.append(silhouette_overlap(maps.mask, person))
+            start += len(maps.mask)
+        # A detector without masks says nothing against the fit.
+        iou = float(np.concatenate(overlaps).mean()) if overlaps else 1.0
+        return {name: encoder.finish() for name, encoder in encoders.items()}, iou
+
+    def _check_reprojection(self, track: BodyTrack, boxes: Float32[np.ndarray, "frames 4"]) -> None:
         error = float(np.median(track.reprojection_error_px))
         tall = float(np.median(boxes[:, 3] - boxes[:, 1]))
         limit = self.settings.max_reprojection_share * tall
@@ -119,6 +156,8 @@ class RenderStage:
                 f"({self.settings.max_reprojection_share:g} of the person's height)",
                 status="rejected",
             )
+
+    def _check_overlap(self, iou: float) -> None:
         if not iou >= self.settings.min_silhouette_iou:
             raise ItemError(
                 "fit.iou",
@@ -128,44 +167,14 @@ class RenderStage:
             )
 
 
-def silhouette_iou(
+def silhouette_overlap(
     mask: UInt8[np.ndarray, "frames height width 1"],
-    person_mask: UInt8[np.ndarray, "frames height width"] | None,
-) -> float:
-    """Mean intersection over union of the drawn body and the detector's person mask.
-
-    1 where the detector gives no mask: then nothing speaks against the fit.
-    """
-    if person_mask is None:
-        return 1.0
+    person_mask: UInt8[np.ndarray, "frames height width"],
+) -> Float32[np.ndarray, " frames"]:
+    """Intersection over union of the drawn body and the person seen, per frame."""
     body, person = mask[..., 0] > 127, person_mask > 127
-    union = (body | person).sum((1, 2))
     both = (body & person).sum((1, 2))
-    return float(np.mean(both / np.maximum(union, 1)))
-
-
-def _guidance_row(
-    item: Row,
-    frames: np.ndarray,
-    boxes: np.ndarray,
-    keypoints: Keypoints,
-    track: BodyTrack,
-    maps: GuidanceMaps,
-) -> Row:
-    fps = float(item["fps"])
-    pictures = {"rgb": frames} | {name: getattr(maps, name) for name in STREAM_NAMES[1:]}
-    return {
-        "clip_id": item["clip_id"],
-        "source_id": item["source_id"],
-        "fps": fps,
-        "frames": len(frames),
-        "width": frames.shape[2],
-        "height": frames.shape[1],
-        "boxes": boxes.ravel(),
-        "keypoints": keypoints.points.ravel(),
-        **track_columns(track),
-        **{name: encode_stream(pictures[name], name=name, fps=fps) for name in STREAM_NAMES},
-    }
+    return (both / np.maximum((body | person).sum((1, 2)), 1)).astype(np.float32)
 
 
 def track_columns(track: BodyTrack) -> Row:
