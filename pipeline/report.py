@@ -83,7 +83,7 @@ def _clips(workspace: Workspace) -> list[dict[str, Any]]:
             {
                 "clip_id": clip_id,
                 "frames": row["frames"],
-                "error": float(np.median(row["reprojection_error_px"])),
+                "error": float(np.nanmedian(row["reprojection_error_px"])),
                 "iou": row["silhouette_iou"],
                 "video": video_uri(strip, row["fps"]),
                 "poster": picture_uri(strip[len(strip) // 2]),

@@ -146,7 +146,7 @@ class RenderStage:
         return {name: encoder.finish() for name, encoder in encoders.items()}, iou
 
     def _check_reprojection(self, track: BodyTrack, boxes: Float32[np.ndarray, "frames 4"]) -> None:
-        error = float(np.median(track.reprojection_error_px))
+        error = float(np.nanmedian(track.reprojection_error_px))
         tall = float(np.median(boxes[:, 3] - boxes[:, 1]))
         limit = self.settings.max_reprojection_share * tall
         if not error <= limit:
