@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test test-all check clean
+.PHONY: demo test test-all check benchmarks clean
 
 demo: $(READY)
 	$(BIN)/champ demo champ-demo
@@ -14,7 +14,14 @@ test: check
 
 test-all: check
 	$(BIN)/pytest
-	$(BIN)/python -m benchmarks.all
+	$(MAKE) benchmarks
+
+benchmarks: $(READY)
+	$(BIN)/python -m benchmarks.official_render tests/golden/official_render --focal 9000 --json
+	$(BIN)/python -m benchmarks.fitting --json
+	$(BIN)/python -m benchmarks.rendering --json
+	$(BIN)/python -m benchmarks.streams --frames 24 --json
+	$(BIN)/python -m benchmarks.people --json
 
 check: $(READY)
 	$(BIN)/ruff format --check .

@@ -6,15 +6,14 @@ cd "$(dirname "$0")"
 PYTHON=${PYTHON:-python3}
 VENV=${VENV:-.venv}
 
-# libosmesa6 / EGL: headless GL (the CPU rasteriser draws the same without them); g++: DeepSpeed's
-# communication on CPUs; python3-venv: Debian ships Python without it.
-packages=(libosmesa6 libegl1 libegl-mesa0 libgl1-mesa-dri g++ python3-venv)
+# libosmesa6, EGL: headless GL (overlays need it; maps are drawn without it too); python3-venv: Debian
+# ships Python without it.
+packages=(libosmesa6 libegl1 libegl-mesa0 libgl1-mesa-dri python3-venv)
 missing=()
 for package in "${packages[@]}"; do
     dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q "install ok installed" ||
         missing+=("$package")
 done
-if command -v g++ >/dev/null; then missing=("${missing[@]/g++/}"); fi
 if "$PYTHON" -c "import ensurepip, venv" 2>/dev/null; then missing=("${missing[@]/python3-venv/}"); fi
 missing=(${missing[@]})
 if [ ${#missing[@]} -gt 0 ]; then

@@ -292,6 +292,25 @@ def doctor() -> None:
     raise typer.Exit(0 if print_findings() else 1)
 
 
+@app.command()
+def vacuum(
+    dataset: DatasetArg,
+    hours: Annotated[
+        float, typer.Option(min=0, help="Younger files stay: a running job may commit them.")
+    ] = 24.0,
+) -> None:
+    """Remove files that no commit names: what killed jobs and downloads left behind."""
+    from curation.fetch import sweep_partial_downloads
+    from dataset.schemas import SCHEMAS
+    from dataset.tables import sweep_orphans
+
+    for table in SCHEMAS:
+        for path in sweep_orphans(dataset, table, older_than_seconds=hours * 3600):
+            print(f"removed {path}")
+    for path in sweep_partial_downloads(dataset, older_than_seconds=hours * 3600):
+        print(f"removed {path}")
+
+
 @config_app.command("show")
 def config_show(config: ConfigOpt = None, set_: SetOpt = None) -> None:
     """Print the resolved configuration as YAML, validated."""

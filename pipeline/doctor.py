@@ -46,6 +46,7 @@ def find_all() -> Iterator[Finding]:
     yield _ffmpeg()
     yield _compiler()
     yield _body()
+    yield _weights()
     yield _assets()
     yield _version("ray", "jobs run in parallel; `--in-process` works without")
     yield _version("deepspeed", "training needs it")
@@ -117,8 +118,18 @@ def _compiler() -> Finding:
     path = shutil.which("g++")
     if path:
         return Finding(what="C++ compiler", state="ok", found=path)
-    remedy = "apt-get install g++: DeepSpeed builds its communication on CPUs with it"
+    remedy = "apt-get install g++, only for DeepSpeed operators other than the default ones"
     return Finding(what="C++ compiler", state="optional", found="no g++", remedy=remedy)
+
+
+def _weights() -> Finding:
+    return Finding(
+        what="Champ's weights",
+        state="optional",
+        found="none ship; the tiny configuration trains its own",
+        remedy="SD 1.5's VAE and image encoder: --set models.vae=... models.image_encoder=...; "
+        "the network: --set models.start_from=... or --checkpoint",
+    )
 
 
 def _body() -> Finding:
