@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,11 +15,12 @@ from pydantic import Field
 
 from curation.people.mediapipe import MediaPipeDetector, PeopleSettings
 from dataset.crop import Crop, crop_frames, person_crop
+from dataset.errors import ItemError
 from dataset.records import MAP_NAMES, GuidanceMaps
 from dataset.settings import Settings
 from dataset.streams import encode_stream
 from dataset.video import write_playable
-from inference.manifest import AnimationRow
+from inference.manifest import AnimationRow, own_frame
 from inference.motion import BodyReader, Motion, Reference, select_frames
 from inference.sampler import SampleSettings, sample
 from rendering.alignment import align
@@ -113,14 +113,15 @@ class AnimateStage:
         started = time.monotonic()
         row = AnimationRow.model_validate(item)
         reference = self._bodies.reference(row.reference)
-        motion = _span(self._bodies.motion(row.motion), row)
-        maps = self._draw(reference, motion)
+        motion = self._bodies.motion(row.motion)
+        frames = _span(row, motion.track.frames)
+        maps = self._draw(reference, motion, frames, start=own_frame(row.reference, row.motion))
         crop = _crop(reference, maps, self.settings.margin)
-        frames = self._sample(reference, maps, crop, row)
-        video, lossless = self._write(frames, row.animation_id, motion.fps)
+        drawn = self._sample(reference, maps, crop, row)
+        video, lossless = self._write(drawn, row.animation_id, motion.fps)
         yield {
             **row.model_dump(exclude={"end_frame"}),
-            "frames": len(frames),
+            "frames": len(drawn),
             "size": self.settings.size,
             "crop": crop.as_list(),
             "video_path": video,
@@ -130,13 +131,22 @@ class AnimateStage:
             "notes": "" if self._embedder.trained else UNTRAINED_IMAGE_ENCODER,
         }
 
-    def _draw(self, reference: Reference, motion: Motion) -> GuidanceMaps:
-        """The motion made by the reference's body, where and as large as the reference is."""
-        placement = self.settings.placement
-        aligned = align(motion.track, reference.track, self._body, placement=placement)
+    def _draw(
+        self, reference: Reference, motion: Motion, frames: range, start: int | None
+    ) -> GuidanceMaps:
+        """The frames of a motion made by the reference's body, as large as the reference is.
+
+        The path begins at the reference's place: in the first frame, or, where the reference is a
+        frame ``start`` of the same clip, in that one.
+        """
+        first = frames[0] if start is None else start
+        moving = select_frames(motion.track, [first, *frames])
+        placed = align(moving, reference.track, self._body, placement=self.settings.placement)
+        aligned = select_frames(placed, range(1, placed.frames))
+        source = select_frames(motion.track, frames)
         points = transfer_points(
-            motion.points,
-            self._body.joints(motion.track),
+            motion.points[list(frames)],
+            self._body.joints(source),
             motion.track.camera,
             self._body.joints(aligned),
             aligned.camera,
@@ -190,19 +200,16 @@ def stack_maps(
     return np.stack(stacked).astype(np.float32) / 255.0
 
 
-def _span(motion: Motion, row: AnimationRow) -> Motion:
-    indices = range(motion.track.frames)[row.start_frame : row.end_frame]
-    if not indices:
-        raise ValueError(
+def _span(row: AnimationRow, frames: int) -> range:
+    """The frames of the motion that are to be drawn."""
+    span = range(frames)[row.start_frame : row.end_frame]
+    if not span:
+        raise ItemError(
+            "animate.span",
             f"{row.animation_id}: frames {row.start_frame} to {row.end_frame} leave nothing of a "
-            f"motion of {motion.track.frames} frames"
+            f"motion of {frames} frames",
         )
-    return replace(
-        motion,
-        track=select_frames(motion.track, indices),
-        points=motion.points[list(indices)],
-        boxes=motion.boxes[list(indices)],
-    )
+    return span
 
 
 def _crop(reference: Reference, maps: GuidanceMaps, margin: float) -> Crop:

@@ -13,6 +13,7 @@ from dataset.crop import Crop, crop_frames
 from dataset.errors import ItemError
 from dataset.streams import decode_stream
 from dataset.tables import read_row
+from inference.manifest import own_frame
 from inference.metrics import l1, motion_energy, psnr, ssim
 
 
@@ -40,8 +41,14 @@ class EvaluateStage:
         Raises:
             ItemError: There is no truth: the reference is another person than the motion's.
         """
-        clip_id, reference = self_driven(item)
-        true, masks, repeated = self._truth(item, clip_id, reference)
+        reference = own_frame(item["reference"], item["motion"])
+        if reference is None:
+            raise ItemError(
+                "evaluate.no_truth",
+                f"{item['animation_id']} is no motion of the reference's own clip: no true frames",
+                status="rejected",
+            )
+        true, masks, repeated = self._truth(item, item["motion"], reference)
         drawn = decode_stream((self.root / item["frames_path"]).read_bytes())
         energy = motion_energy(true, masks)
         for method, frames in (("animation", drawn), ("repeated_reference", repeated)):
@@ -75,15 +82,3 @@ class EvaluateStage:
         inside = crop_frames(mask, crop, size, fill_black=True)[..., 0] > 127
         first = crop_frames(decode_stream(row["rgb"], [reference]), crop, size)
         return true, inside, np.repeat(first, len(true), axis=0)
-
-
-def self_driven(item: dict[str, Any]) -> tuple[str, int]:
-    """The clip and the reference frame of an animation whose person and motion are one clip's."""
-    clip_id, _, frame = str(item["reference"]).rpartition("#")
-    if clip_id != item["motion"] or not frame.isdigit():
-        raise ItemError(
-            "evaluate.no_truth",
-            f"{item['animation_id']}: only a motion of the reference's own clip has true frames",
-            status="rejected",
-        )
-    return clip_id, int(frame)

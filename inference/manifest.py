@@ -40,6 +40,15 @@ class AnimationRow(Settings):
         return value
 
 
+def own_frame(reference: str, motion: str) -> int | None:
+    """The frame of the motion's own clip that the reference is; None for another person's picture.
+
+    Only such an animation has true frames to be compared with.
+    """
+    clip_id, _, frame = reference.rpartition("#")
+    return int(frame) if clip_id == motion and frame.isdigit() else None
+
+
 def read_animation_manifest(path: Path) -> list[AnimationRow]:
     """Read a manifest of animations: CSV, JSON Lines or Parquet.
 

@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Float32, UInt8
 
 from curation.people.detector import PoseDetector
+from curation.people.tracking import track_people
 from dataset.errors import ItemError
 from dataset.records import BodyTrack
 from dataset.streams import decode_stream
@@ -22,6 +23,7 @@ from rendering.fitting import BodyFitter
 from rendering.render import TRACK_COLUMNS, read_track
 
 MAX_PICTURE_SIDE = 8192
+DETECT_EVERY = 3  # frames; in between boxes are interpolated, which keypoints do not depend on
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,16 +113,16 @@ class BodyReader:
     def _largest_person(
         self, frames: UInt8[np.ndarray, "frames height width 3"], name: str
     ) -> Float32[np.ndarray, "frames 4"]:
-        people = self.detector.detect_people(frames[0])
-        if not len(people):
-            raise ItemError(
-                "animate.no_person", f"{name} shows no person in its first frame", status="rejected"
-            )
-        areas = (people[:, 2] - people[:, 0]) * (people[:, 3] - people[:, 1])
-        first = people[int(np.argmax(areas)), :4]
-        # The detector follows the person from frame to frame; only the start is given.
+        """The boxes of whoever fills most of the film, NaN where that person is not seen."""
+        found = [self.detector.detect_people(frame) for frame in frames[::DETECT_EVERY]]
+        tracks = track_people(found, stride=DETECT_EVERY)
+        if not tracks:
+            raise ItemError("animate.no_person", f"{name} shows no person", status="rejected")
+        extents = [track.boxes[:, 2:4] - track.boxes[:, :2] for track in tracks]
+        largest = tracks[int(np.argmax([extent.prod(1).sum() for extent in extents]))]
+        largest = largest.extended(DETECT_EVERY - 1, start=0, end=len(frames))
         boxes = np.full((len(frames), 4), np.nan, np.float32)
-        boxes[0] = first
+        boxes[largest.frames] = largest.boxes[:, :4]
         return boxes
 
 

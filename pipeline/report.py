@@ -12,12 +12,11 @@ from typing import Any
 import jinja2
 import numpy as np
 
-from dataset.errors import ItemError
 from dataset.outcomes import read_outcomes
 from dataset.records import STREAM_NAMES
 from dataset.tables import newest_recipe, read_row, read_table
 from dataset.video import read_frames
-from inference.evaluate import self_driven
+from inference.manifest import own_frame
 from pipeline.recipes import curate_recipe, fetch_recipe, render_recipe, select_recipe
 from pipeline.report_pictures import (
     PANELS,
@@ -144,11 +143,10 @@ def _animations(workspace: Workspace) -> list[dict[str, Any]]:
 def _animation_video(workspace: Workspace, row: dict[str, Any]) -> str:
     """Beside the truth where there is one, else the animation alone."""
     root = workspace.root
-    try:
-        clip_id, reference = self_driven(row)
-    except ItemError:
+    reference = own_frame(row["reference"], row["motion"])
+    if reference is None:
         frames = np.stack(list(read_frames(root / row["video_path"])))
         return video_uri(frames.repeat(4, 1).repeat(4, 2) if row["size"] < 160 else frames, 30.0)
     recipe = render_recipe(workspace.config)
-    clip = read_row(root, "guidance", clip_id, recipe=recipe, columns=["rgb", "fps"])
+    clip = read_row(root, "guidance", row["motion"], recipe=recipe, columns=["rgb", "fps"])
     return video_uri(animation_strip(root, row, clip, reference), clip["fps"])
