@@ -13,6 +13,7 @@ test: check
 	$(BIN)/pytest -m "not slow"
 
 test-all: check
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[dev,benchmarks,body]"
 	$(BIN)/pytest
 	$(MAKE) benchmarks
 

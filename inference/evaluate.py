@@ -21,7 +21,8 @@ class EvaluateStage:
     """Scores an animation of a clip's own person against the clip.
 
     Two rows an animation: method ``animation``, and ``repeated_reference``, the reference picture
-    shown in every frame. Motion energy is relative to the truth's.
+    shown in every frame. The reference's own frame does not count: there repeating it is perfect.
+    Motion energy is relative to the truth's, over all frames.
     """
 
     name = "evaluate"
@@ -51,16 +52,23 @@ class EvaluateStage:
         true, masks, repeated = self._truth(item, item["motion"], reference)
         drawn = decode_stream((self.root / item["frames_path"]).read_bytes())
         energy = motion_energy(true, masks)
+        judged = np.arange(item["start_frame"], item["start_frame"] + len(true)) != reference
+        if not judged.any():
+            raise ItemError(
+                "evaluate.no_truth",
+                f"{item['animation_id']} shows the reference's own frame alone",
+                status="rejected",
+            )
         for method, frames in (("animation", drawn), ("repeated_reference", repeated)):
             yield {
                 "animation_id": item["animation_id"],
                 "animation_recipe": item["recipe"],
                 "method": method,
-                "frames": len(true),
-                "l1": l1(frames, true),
-                "psnr": psnr(frames, true),
-                "ssim": ssim(frames, true),
-                "psnr_body": psnr(frames, true, masks),
+                "frames": int(judged.sum()),
+                "l1": l1(frames[judged], true[judged]),
+                "psnr": psnr(frames[judged], true[judged]),
+                "ssim": ssim(frames[judged], true[judged]),
+                "psnr_body": psnr(frames[judged], true[judged], masks[judged]),
                 "motion_energy": motion_energy(frames, masks) / max(energy, 1e-9),
             }
 
