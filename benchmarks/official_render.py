@@ -6,8 +6,8 @@ FOLDER holds ``meshes.npz`` (``verts`` (frames, V, 3) in camera axes, ``faces`` 
 (V,), ``cam_t`` (frames, 3)) and 8-bit pictures of any size in ``depth/``, ``mask/``, ``normal/``
 and ``semantic_map/``, named by the frame's number. Errors are in grey levels, the worst frame's,
 inside the mask eroded by two pixels: at a silhouette two rasterisers may differ by a pixel. The
-official pictures are brighter by 0 to 0.84 grey levels, as a dither would make them: no plain drawing gets
-under a mean of about 0.42 where colours are flat.
+official pictures are brighter by 0 to 0.84 grey levels, as a dither would make them: no plain
+drawing gets under a mean of about 0.42 where colours are flat.
 """
 
 from __future__ import annotations

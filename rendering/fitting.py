@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
+import torch
+from jaxtyping import Bool
 from pydantic import Field
+from scipy.ndimage import binary_dilation
 
 from dataset.errors import ItemError
 from dataset.records import BodyTrack, Camera, Keypoints
@@ -32,6 +36,12 @@ class FitSettings(Settings):
     )
     min_confidence: float = Field(
         default=0.2, ge=0, le=1, description="A point under this confidence counts as not seen"
+    )
+    doubt_ratio: float = Field(
+        default=2.5,
+        gt=1,
+        description="Where a frame's points are missed by so many times the clip's median, its 3D "
+        "landmarks are taken for wrong (front and back confused) and left out",
     )
     smoothing_seconds: float = Field(
         default=0.02, ge=0, description="Deviation of the Gaussian that smooths the result"
@@ -76,9 +86,24 @@ class KeypointFitter:
         problem = Problem(
             body=self._body, evidence=evidence, camera=camera, settings=self.settings.terms
         )
-        begun = start(evidence, self._body, camera)
-        found = minimise(problem, begun, self.settings.steps, self.settings.tolerance)
+        found = self._solve(problem)
+        doubtful = self._doubtful_frames(problem, found)
+        if doubtful.any():
+            weights = evidence.landmark_weights * torch.from_numpy(~doubtful)[:, None]
+            problem = replace(problem, evidence=replace(evidence, landmark_weights=weights))
+            found = self._solve(problem)
         return self._as_track(problem, found)
+
+    def _solve(self, problem: Problem) -> Unknowns:
+        begun = start(problem.evidence, self._body, problem.camera)
+        return minimise(problem, begun, self.settings.steps, self.settings.tolerance)
+
+    def _doubtful_frames(self, problem: Problem, found: Unknowns) -> Bool[np.ndarray, " frames"]:
+        """Where the points speak against the landmarks, and the frames beside."""
+        error = _reprojection_error(problem, found)
+        expected = self.settings.terms.point_deviation * problem.evidence.body_height_px
+        limit = max(self.settings.doubt_ratio * float(np.nanmedian(error)), expected)
+        return binary_dilation(np.nan_to_num(error) > limit)
 
     def _as_track(self, problem: Problem, found: Unknowns) -> BodyTrack:
         deviation = self.settings.smoothing_seconds * problem.evidence.fps

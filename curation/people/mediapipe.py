@@ -20,6 +20,7 @@ from curation.people.hands import HandReader
 from curation.people.layout import body_from_pose
 from curation.people.pose import Pose, PoseFinder, PoseReader, pose_leap
 from curation.people.regions import Region, paste_back
+from curation.people.sides import straighten_sides
 from dataset.records import FACE_POINTS, LEFT_HAND_POINTS, RIGHT_HAND_POINTS, Keypoints
 from dataset.settings import Settings
 
@@ -129,8 +130,10 @@ class MediaPipeDetector:
             raise ValueError(f"expected one box a frame, got {len(boxes)} for {len(points)} frames")
         if not points:
             raise ValueError("expected at least one frame, got none")
-        return Keypoints(
-            points=np.stack(points), body_3d=np.stack(body_3d), person_mask=np.stack(masks)
+        return straighten_sides(
+            Keypoints(
+                points=np.stack(points), body_3d=np.stack(body_3d), person_mask=np.stack(masks)
+            )
         )
 
     def _proposals(self, frame: np.ndarray, known: list[Region]) -> list[Region]:
