@@ -16,8 +16,9 @@ from rich.console import Console
 
 from dataset.assets import asset_path
 from dataset.outcomes import read_outcomes
+from dataset.records import STREAM_NAMES
 from dataset.schemas import SCHEMAS
-from dataset.tables import read_table
+from dataset.tables import read_row, read_table
 from pipeline.demo_memory import PeakMemory
 from pipeline.jobs.animate import animate, evaluate
 from pipeline.jobs.curate import curate
@@ -27,8 +28,11 @@ from pipeline.jobs.render import render
 from pipeline.jobs.train import checkpoint_folder, train, vae_folder
 from pipeline.recipes import animate_recipe, evaluate_recipe, render_recipe
 from pipeline.report import write_report
+from pipeline.report_pictures import animation_strip, clip_strip, write_film
 from pipeline.runner import ray_session
 from pipeline.workspace import Workspace
+from rendering.body_model import BodyModel
+from rendering.render import TRACK_COLUMNS
 
 SAMPLES = ("treadmill_cam03", "jumping_jacks", "two_people_cam01")
 """A man alone, one who is alone until somebody walks through, and two people (turned down)."""
@@ -82,6 +86,10 @@ def _steps(workspace: Workspace, folder: Path) -> list[tuple[str, Callable[[], o
     def evaluated() -> object:
         return evaluate(workspace, checkpoint=checkpoint_folder(runs), vae=vae_folder(workspace))
 
+    def reported() -> object:
+        _write_overview(workspace, folder / "overview.webp")
+        return write_report(workspace, folder / "report.html")
+
     return [
         ("fetch", lambda: fetch(workspace, _source_manifest(folder))),
         ("curate", lambda: curate(workspace)),
@@ -92,7 +100,7 @@ def _steps(workspace: Workspace, folder: Path) -> list[tuple[str, Callable[[], o
         ("train --stage 2", lambda: train(workspace, "2")),
         ("animate", animated),
         ("evaluate", evaluated),
-        ("report", lambda: write_report(workspace, folder / "report.html")),
+        ("report", reported),
     ]
 
 
@@ -145,6 +153,26 @@ def _rendered_clips(workspace: Workspace) -> list[tuple[str, int]]:
             f"no clip of the sample videos was rendered; `champ report {workspace.root}` shows why"
         )
     return clips
+
+
+def _write_overview(workspace: Workspace, out: Path) -> Path:
+    """The last clip's streams, and under them its animation beside the truth."""
+    root, recipe = workspace.root, render_recipe(workspace.config)
+    clip_id = _rendered_clips(workspace)[-1][0]
+    columns = [*TRACK_COLUMNS, *STREAM_NAMES, "boxes", "fps"]
+    clip = read_row(root, "guidance", clip_id, recipe=recipe, columns=columns)
+    runs = root / "runs"
+    made = animate_recipe(workspace.config, checkpoint_folder(runs), vae_folder(workspace))
+    row = read_row(
+        root,
+        "animations",
+        f"{clip_id}-held-in",
+        recipe=made,
+        columns=["frames_path", "start_frame", "frames", "crop", "size"],
+    )
+    seen = row["frames"]
+    strip = clip_strip(clip, BodyModel.load(workspace.config.render.body_model))[:seen]
+    return write_film(out, [strip, animation_strip(root, row, clip, 0)], clip["fps"])
 
 
 def _write_csv(path: Path, rows: list[dict[str, Any]]) -> Path:

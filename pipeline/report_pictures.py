@@ -12,6 +12,7 @@ from typing import Any
 import cv2
 import numpy as np
 from jaxtyping import UInt8
+from PIL import Image
 
 from dataset.crop import Crop, crop_frames
 from dataset.records import MAP_NAMES
@@ -23,6 +24,7 @@ from rendering.render import read_track
 
 Frames = UInt8[np.ndarray, "frames height width 3"]
 PANEL_HEIGHT = 320
+FILM_WIDTH = 900
 PANELS = ("frame", "fitted body", *MAP_NAMES)
 
 
@@ -89,6 +91,30 @@ def picture_uri(picture: UInt8[np.ndarray, "height width 3"]) -> str:
     if not done:
         raise RuntimeError(f"OpenCV could not encode a picture of shape {picture.shape} as WebP")
     return "data:image/webp;base64," + base64.b64encode(data.tobytes()).decode()
+
+
+def write_film(path: Path, rows: Sequence[Frames], fps: float) -> Path:
+    """Videos under each other as an animated WebP, which a README can show; the longest loops.
+
+    Rows are scaled to one width; shorter ones repeat.
+    """
+    length, width = max(len(row) for row in rows), min(FILM_WIDTH, rows[0].shape[2])
+    pictures = []
+    for index in range(length):
+        stacked = [_to_width(row[index % len(row)], width) for row in rows]
+        pictures.append(Image.fromarray(np.concatenate(stacked)))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    first, *rest = pictures
+    duration = round(1000 / fps)
+    first.save(path, save_all=True, append_images=rest, duration=duration, loop=0, quality=60)
+    return path
+
+
+def _to_width(
+    picture: UInt8[np.ndarray, "height width 3"], width: int
+) -> UInt8[np.ndarray, "height width 3"]:
+    height = round(picture.shape[0] * width / picture.shape[1])
+    return cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
 
 
 def curve_points(values: Sequence[float], width: int = 560, height: int = 160) -> str:
