@@ -57,6 +57,8 @@ def write_body_file(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
 
 
 def _read_npz(path: Path) -> dict[str, np.ndarray]:
+    if path.is_file() and not zipfile.is_zipfile(path):
+        raise ValueError(f"{path} is not a body model: no .npz archive, but something else")
     try:
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
             return {name: file[name] for name in _SHAPES if name in file}

@@ -9,6 +9,7 @@ from pipeline.job import JobSummary, run_job
 from pipeline.recipes import curate_recipe, render_recipe, select_recipe
 from pipeline.stage import StageSpec
 from pipeline.workspace import Workspace
+from rendering.body_model import BodyModel
 from rendering.render import RenderStage
 
 
@@ -16,7 +17,8 @@ def render(workspace: Workspace) -> JobSummary:
     """Fit and draw every clip that the current thresholds select.
 
     Raises:
-        ValueError: Nothing was decided under this configuration: ``champ curate`` comes first.
+        ValueError: Nothing was decided under this configuration (``champ curate`` comes first), or
+            the body model is not one.
     """
     root, config = workspace.root, workspace.config
     decisions = read_table(root, "selection", recipe=select_recipe(config)).to_pylist()
@@ -25,6 +27,8 @@ def render(workspace: Workspace) -> JobSummary:
             f"{root} holds no selection under this configuration: run `champ curate` (or `champ "
             "select`, after a change of thresholds) with the same configuration first"
         )
+    if config.render.body_model:
+        BodyModel.load(config.render.body_model)  # a wrong file is told before any worker starts
     chosen = {row["clip_id"] for row in decisions if row["selected"]}
     clips = read_table(root, "clips", recipe=curate_recipe(config)).to_pylist()
     spec = StageSpec(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -115,3 +116,15 @@ def test_no_file_is_written_outside_the_dataset(workspace):
     (bad,) = [key for key in _reasons(workspace, "fetch") if "up" in key or key.startswith("row")]
     assert _reasons(workspace, "fetch")[bad].startswith("manifest.")
     assert not (workspace.root.parent / "up").exists()
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".pkl"])
+def test_a_body_model_that_is_not_one_is_told_before_any_work(workspace, tmp_path, suffix):
+    """The error names the file; no clip gets an outcome that it does not deserve."""
+    path = tmp_path / f"SMPL_NEUTRAL{suffix}"
+    path.write_text("hello")
+    config = load_config("tiny", [f"render.body_model={path}"])
+    before = len(read_outcomes(workspace.root))
+    with pytest.raises(ValueError, match=rf"SMPL_NEUTRAL\{suffix}"):
+        render(replace(workspace, config=config))
+    assert len(read_outcomes(workspace.root)) == before
