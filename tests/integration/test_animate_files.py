@@ -73,6 +73,7 @@ def test_a_picture_and_a_video_make_an_animation(folder, stage):
     root = folder / "dataset"
     assert (row["frames"], row["notes"]) == (FRAMES, UNTRAINED_IMAGE_ENCODER)
     assert probe_video(root / row["video_path"]).frames == FRAMES
+    assert b"not a recording of anybody" in (root / row["video_path"]).read_bytes()
     exact = decode_stream((root / row["frames_path"]).read_bytes())
     assert exact.shape == (FRAMES, 64, 64, 3)
 
