@@ -80,8 +80,8 @@ def _sample_adults(count: int) -> RestBodies:
     with tempfile.TemporaryDirectory(prefix="champ-anny-") as cache:
         os.environ["ANNY_CACHE_DIR"] = cache  # read when the package is imported
         try:
-            import anny
-            from anny.paths import set_anny_cache_path
+            import anny  # pyright: ignore[reportMissingImports]
+            from anny.paths import set_anny_cache_path  # pyright: ignore[reportMissingImports]
         except ModuleNotFoundError as error:
             raise ModuleNotFoundError(
                 "building the body needs the 'anny' package: pip install 'champ-pipeline[body]'"
