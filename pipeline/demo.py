@@ -15,6 +15,7 @@ import numpy as np
 from rich.console import Console
 
 from dataset.assets import asset_path
+from dataset.fingerprint import fingerprint
 from dataset.outcomes import read_outcomes
 from dataset.records import STREAM_NAMES
 from dataset.schemas import SCHEMAS
@@ -87,6 +88,8 @@ def _steps(workspace: Workspace, folder: Path) -> list[tuple[str, Callable[[], o
         return evaluate(workspace, checkpoint=checkpoint_folder(runs), vae=vae_folder(workspace))
 
     def reported() -> object:
+        if _report_is_current(workspace, folder):
+            return f"{folder / 'report.html'} was written before"
         _write_overview(workspace, folder / "overview.webp")
         return write_report(workspace, folder / "report.html")
 
@@ -155,6 +158,21 @@ def _rendered_clips(workspace: Workspace) -> list[tuple[str, int]]:
     return clips
 
 
+def _report_is_current(workspace: Workspace, folder: Path) -> bool:
+    """Whether the report was written with this configuration, after the last commit and step."""
+    page, told = folder / "report.html", folder / "summary.json"
+    if not page.is_file() or not told.is_file():
+        return False
+    if json.loads(told.read_text()).get("configuration") != _configuration(workspace):
+        return False
+    sources = [*workspace.root.glob("*/_delta_log/*.json"), *workspace.root.glob("runs/*/*.json*")]
+    return all(path.stat().st_mtime < page.stat().st_mtime for path in sources)
+
+
+def _configuration(workspace: Workspace) -> str:
+    return fingerprint("demo", 1, workspace.config)
+
+
 def _write_overview(workspace: Workspace, out: Path) -> Path:
     """The last clip's streams, and under them its animation beside the truth."""
     root, recipe = workspace.root, render_recipe(workspace.config)
@@ -191,6 +209,7 @@ def _summary(workspace: Workspace, folder: Path) -> dict[str, Any]:
     drawn = read_table(root, "animations", recipe=recipe).to_pylist()
     statuses = Counter(f"{row.job}: {row.reason or row.status}" for row in read_outcomes(root))
     return {
+        "configuration": _configuration(workspace),
         "rows": {table: read_table(root, table, columns=["recipe"]).num_rows for table in SCHEMAS},
         "statuses": dict(sorted(statuses.items())),
         **{
