@@ -59,7 +59,12 @@ class StageWorker:
     def __init__(self, spec: StageSpec) -> None:
         self.spec = spec
         self.stage = spec.make()
-        self.stage.load()
+        try:
+            self.stage.load()
+        except Exception as error:
+            raise StageDefectError(
+                f"{spec.job} cannot start: {type(error).__name__}: {error}"
+            ) from error
 
     def run(self, batch: Sequence[Item]) -> BatchResult:
         """Process every item, write the rows of those that succeeded as one shard.

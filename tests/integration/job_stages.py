@@ -40,3 +40,10 @@ class ObedientStage:
             raise ItemError(f"test.{what}", "as told", status=status)
         for number in range({"ok": 1, "two": 2, "none": 0}[what]):
             yield {"clip_id": item["clip_id"], "source_id": f"{number}", "selected": True}
+
+
+class UnloadableStage(ObedientStage):
+    """Cannot be loaded, in any worker."""
+
+    def load(self) -> None:
+        raise FileNotFoundError("no weights here")

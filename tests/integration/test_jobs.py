@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from pipeline.job import JobSummary, RunOptions, run_job
 from pipeline.runner import ray_session
 from pipeline.settings import JobSettings
 from pipeline.stage import StageDefectError, StageSpec
-from tests.integration.job_stages import ObedientStage
+from tests.integration.job_stages import ObedientStage, UnloadableStage
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -122,6 +123,16 @@ def test_an_item_that_kills_its_worker_costs_no_other_item(tmp_path, local_ray):
     assert _keys(tmp_path) == sorted(items.keys() - {"k17"})
     outcome = next(row for row in read_outcomes(tmp_path, "obey") if row.key == "k17")
     assert (outcome.reason, outcome.attempts) == ("worker.died", 3)
+
+
+@pytest.mark.parametrize("in_process", [True, False])
+def test_a_stage_that_cannot_load_stops_the_job(tmp_path, local_ray, in_process):
+    """No worker can start: the job says why and ends, instead of starting workers for ever."""
+    spec = replace(_spec(tmp_path), make=partial(UnloadableStage, tmp_path / "log.txt"))
+    options = RunOptions(in_process=in_process, quiet=True)
+    with pytest.raises(StageDefectError, match="no weights here"):
+        run_job(spec, [{"clip_id": "a"}], options)
+    assert read_outcomes(tmp_path, "obey") == []
 
 
 PROGRAM = """
