@@ -113,6 +113,7 @@ SCHEMAS: dict[str, pa.Schema] = {
         ("video_path", pa.string()),
         ("frames_path", pa.string()),
         ("checkpoint", pa.string()),
+        ("alignment_iou", pa.float32()),  # null: no mask of the reference person
         ("seconds", pa.float64()),
         ("notes", pa.string()),
     ),

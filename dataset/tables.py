@@ -16,7 +16,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from deltalake import CommitProperties, DeltaTable, Transaction
+from deltalake import CommitProperties, DeltaTable, Field, Schema, Transaction
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 from deltalake.transaction import AddAction, RemoveAction
 
@@ -112,7 +112,8 @@ def read_table(
     Args:
         root: The dataset root.
         table: A table of ``SCHEMAS``.
-        columns: Which columns; ``None`` for all but the media columns.
+        columns: Which columns; ``None`` for all but the media columns. In rows written before a
+            column existed it is null.
         recipe: Only rows of this recipe.
 
     Raises:
@@ -124,7 +125,7 @@ def read_table(
     wanted = pa.schema([schema.field(name) for name in names])
     rule = None if recipe is None else pc.field("recipe") == recipe
     parts = [
-        pq.read_table(root / table / path, columns=names, filters=rule)
+        pq.read_table(root / table / path, columns=names, filters=rule, schema=schema)
         for path, bounds in sorted(_live_actions(root, table).items())
         if recipe is None or _within(bounds, "recipe", recipe)
     ]
@@ -150,7 +151,7 @@ def read_row(
         table: A table of ``SCHEMAS``.
         key: The row's value of the table's key column.
         recipe: Its recipe; ``None`` for the newest one the key has.
-        columns: What to read, media columns too.
+        columns: What to read, media columns too; null where the row is older than the column.
 
     Raises:
         ValueError: A column that the table does not have, or no such row.
@@ -165,10 +166,10 @@ def read_row(
     _, path, group, place = max(found)
     try:
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
-            rows = file.read_row_group(group, columns=names).slice(place, 1)
+            rows = file.read_row_group(group, columns=names).slice(place, 1).to_pylist()
     except OSError as error:
         raise ItemError("shard.damaged", f"{path}, row group {group}: {error}") from error
-    return {name: rows.column(name)[0].as_py() for name in names}
+    return {name: rows[0].get(name) for name in names}
 
 
 def sweep_orphans(root: Path, table: str, *, older_than_seconds: float) -> list[Path]:
@@ -203,17 +204,29 @@ def _open(root: Path, table: str) -> DeltaTable | None:
 def _open_or_create(root: Path, table: str) -> DeltaTable:
     for _ in range(_ATTEMPTS):
         handle = _open(root, table)
-        if handle is not None:
+        newer = [] if handle is None else _missing_fields(handle, table)
+        if handle is not None and not newer:
             return handle
         folder = root / table
         folder.mkdir(parents=True, exist_ok=True)
         try:
-            DeltaTable.create(str(folder.resolve()), table_schema(table), mode="ignore")
+            if handle is None:
+                DeltaTable.create(str(folder.resolve()), table_schema(table), mode="ignore")
+            else:
+                handle.alter.add_columns(newer)
         except (CommitFailedError, DeltaError, TableNotFoundError):
-            time.sleep(0.02)  # another process is creating it at this moment
+            time.sleep(0.02)  # another process does so at this moment
             continue
         sync_log(root / table)
     raise RuntimeError(f"{root / table} can be neither opened nor created; is it writable?")
+
+
+def _missing_fields(handle: DeltaTable, table: str) -> list[Field]:
+    """Columns that came into use after the table was made."""
+    known = {field.name for field in handle.schema().fields}
+    return [
+        field for field in Schema.from_arrow(table_schema(table)).fields if field.name not in known
+    ]
 
 
 def _live_actions(root: Path, table: str) -> dict[str, Mapping[str, object]]:

@@ -5,11 +5,13 @@ import threading
 import time
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from deltalake import DeltaTable
 
 from dataset.errors import ItemError
 from dataset.outcomes import Outcome, append_outcomes, finished_keys, read_outcomes
+from dataset.schemas import SCHEMAS
 from dataset.shards import ShardFile
 from dataset.tables import (
     commit,
@@ -200,6 +202,30 @@ def test_other_delta_readers_agree(tmp_path: Path) -> None:
     other = DeltaTable(str(tmp_path / "guidance"))
     assert other.count() == 3
     assert sorted(other.to_pyarrow_table().column("clip_id").to_pylist()) == ["b", "k1", "k2"]
+
+
+def test_a_table_takes_a_column_that_came_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows written before a column existed have null there; new rows, and Delta's log, have it."""
+    now = SCHEMAS["animations"]
+    before = pa.schema([field for field in now if field.name != "alignment_iou"])
+    row = {"animation_id": "old", "recipe": "r1", "frames": 3}
+    with monkeypatch.context() as patched:
+        patched.setitem(SCHEMAS, "animations", before)
+        commit(
+            tmp_path, "animations", [write_shard(tmp_path, "animations", [row], name="1")], app="1"
+        )
+    wanted = ["frames", "alignment_iou"]
+    old = read_row(tmp_path, "animations", "old", columns=wanted)
+    assert old == {"frames": 3, "alignment_iou": None}
+    row = {"animation_id": "new", "recipe": "r1", "alignment_iou": 0.5}
+    commit(tmp_path, "animations", [write_shard(tmp_path, "animations", [row], name="2")], app="2")
+    values = read_table(tmp_path, "animations", columns=["alignment_iou"], recipe="r1")
+    assert values.column(0).to_pylist() == [None, 0.5]
+    assert (
+        "alignment_iou" in DeltaTable(str(tmp_path / "animations")).to_pyarrow_table().schema.names
+    )
 
 
 def outcome(key: str, status: str = "ok", reason: str = "") -> Outcome:
