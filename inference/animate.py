@@ -14,22 +14,24 @@ from jaxtyping import Float32, UInt8
 from pydantic import Field
 
 from curation.people.mediapipe import MediaPipeDetector, PeopleSettings
+from curation.people.subject import SubjectRule
 from dataset.crop import Crop, crop_frames, person_crop
 from dataset.errors import ItemError
-from dataset.records import MAP_NAMES, GuidanceMaps
+from dataset.records import MAP_NAMES, BodyTrack, GuidanceMaps
 from dataset.settings import Settings
 from dataset.streams import encode_stream
 from dataset.video import write_playable
 from inference.manifest import AnimationRow, own_frame
-from inference.motion import BodyReader, Motion, Reference, select_frames
+from inference.motion import BodyReader, Motion, Reference
 from inference.sampler import SampleSettings, sample
-from rendering.alignment import align
+from rendering.alignment import align, alignment_score
 from rendering.body_model import BodyModel
 from rendering.fitting import KeypointFitter
 from rendering.maps import draw_maps
 from rendering.point_transfer import transfer_points
 from rendering.rasterizer import open_rasterizer
 from rendering.render import RenderSettings
+from rendering.track import select_frames
 from training.champ.autoencoder import Autoencoder
 from training.champ.checkpoints import load
 from training.champ.image_encoder import ImageEncoder, ImageEncoderSettings
@@ -54,6 +56,12 @@ class AnimateSettings(Settings):
         "constant: the reference's place, as the official code does",
     )
     fps: float = Field(default=30.0, gt=0, description="Frame rate at which motion videos are read")
+    subject: SubjectRule = Field(
+        # Whoever films somebody to be animated fills the picture with them.
+        default="largest",
+        description="Whose motion or picture it is where a file shows several people: the largest, "
+        "the most central, or who is there longest",
+    )
     sample: SampleSettings = Field(default=SampleSettings(), description="The sampler")
 
 
@@ -103,6 +111,7 @@ class AnimateStage:
             fitter=KeypointFitter(self._body, self.render.fit),
             max_side=self.render.max_side,
             fps=self.settings.fps,
+            subject=self.settings.subject,
         )
 
     def process(self, item: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -116,7 +125,9 @@ class AnimateStage:
         reference = self._bodies.reference(row.reference)
         motion = self._bodies.motion(row.motion)
         frames = _span(row, motion.track.frames)
-        maps = self._draw(reference, motion, frames, start=own_frame(row.reference, row.motion))
+        own = own_frame(row.reference, row.motion)
+        placed = self._place(reference, motion, frames, start=frames[0] if own is None else own)
+        maps = self._draw(motion, frames, select_frames(placed, range(1, placed.frames)))
         crop = _crop(reference, maps, self.settings.margin)
         drawn = self._sample(reference, maps, crop, row)
         video, lossless = self._write(drawn, row.animation_id, motion.fps)
@@ -128,22 +139,27 @@ class AnimateStage:
             "video_path": video,
             "frames_path": lossless,
             "checkpoint": self.checkpoint.name,
+            "alignment_iou": self._score(placed, reference),
             "seconds": time.monotonic() - started,
             "notes": "" if self._embedder.trained else UNTRAINED_IMAGE_ENCODER,
         }
 
-    def _draw(
-        self, reference: Reference, motion: Motion, frames: range, start: int | None
-    ) -> GuidanceMaps:
-        """The frames of a motion made by the reference's body, as large as the reference is.
+    def _place(self, reference: Reference, motion: Motion, frames: range, start: int) -> BodyTrack:
+        """The reference's body where it stands in frame ``start``, then in the ``frames``.
 
         The path begins at the reference's place: in the first frame, or, where the reference is a
-        frame ``start`` of the same clip, in that one.
+        frame of the same clip, in that one.
         """
-        first = frames[0] if start is None else start
-        moving = select_frames(motion.track, [first, *frames])
-        placed = align(moving, reference.track, self._body, placement=self.settings.placement)
-        aligned = select_frames(placed, range(1, placed.frames))
+        moving = select_frames(motion.track, [start, *frames])
+        return align(moving, reference.track, self._body, placement=self.settings.placement)
+
+    def _score(self, placed: BodyTrack, reference: Reference) -> float | None:
+        if reference.person_mask is None:
+            return None
+        return alignment_score(placed, reference.person_mask, self._body, self._rasterizer)
+
+    def _draw(self, motion: Motion, frames: range, aligned: BodyTrack) -> GuidanceMaps:
+        """The frames of a motion made by the reference's body, as large as the reference is."""
         source = select_frames(motion.track, frames)
         points = transfer_points(
             motion.points[list(frames)],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,15 +11,17 @@ import numpy as np
 from jaxtyping import Float32, UInt8
 
 from curation.people.detector import PoseDetector
+from curation.people.subject import SubjectRule, choose_subject
 from curation.people.tracking import track_people
 from dataset.errors import ItemError
-from dataset.records import BodyTrack
+from dataset.records import BodyTrack, Keypoints
 from dataset.streams import decode_stream
 from dataset.tables import read_row
 from dataset.video import read_frames
 from rendering.camera import default_camera
 from rendering.fitting import BodyFitter
 from rendering.render import TRACK_COLUMNS, read_track
+from rendering.track import select_frames
 
 MAX_PICTURE_SIDE = 8192
 DETECT_EVERY = 3  # frames; in between boxes are interpolated, which keypoints do not depend on
@@ -38,11 +39,16 @@ class Motion:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reference:
-    """A person in a picture, with the body fitted to it (a track of one frame)."""
+    """A person in a picture, with the body fitted to it (a track of one frame).
+
+    ``person_mask`` is where the detector saw the person, None where it draws no masks or finds
+    nobody in this frame alone.
+    """
 
     picture: UInt8[np.ndarray, "height width 3"]
     track: BodyTrack
     boxes: Float32[np.ndarray, "frames 4"]
+    person_mask: UInt8[np.ndarray, "height width"] | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,12 +61,13 @@ class BodyReader:
     fitter: BodyFitter
     max_side: int
     fps: float
+    subject: SubjectRule
 
     def motion(self, name: str) -> Motion:
-        """The motion of a CLIP_ID, or of the largest person in a video file."""
+        """The motion of a CLIP_ID, or of the subject of a video file."""
         if _is_file(name):
             video = read_frames(Path(name), fps=self.fps, max_side=self.max_side)
-            return self._fit(np.stack(list(video)), name)
+            return self._fit(np.stack(list(video)), name)[0]
         row = self._clip(name)
         return Motion(
             track=read_track(row),
@@ -70,11 +77,16 @@ class BodyReader:
         )
 
     def reference(self, name: str) -> Reference:
-        """The person of CLIP_ID#FRAME, or the largest person in a picture file."""
+        """The person of CLIP_ID#FRAME, or the subject of a picture file."""
         if _is_file(name):
             picture = read_picture(Path(name), self.max_side)
-            motion = self._fit(picture[None], name)
-            return Reference(picture=picture, track=motion.track, boxes=motion.boxes)
+            motion, keypoints = self._fit(picture[None], name)
+            return Reference(
+                picture=picture,
+                track=motion.track,
+                boxes=motion.boxes,
+                person_mask=_only_mask(keypoints),
+            )
         clip_id, _, frame = name.rpartition("#")
         if not clip_id or not frame.isdigit():
             raise ItemError(
@@ -89,7 +101,13 @@ class BodyReader:
             )
         picture = decode_stream(row["rgb"], [index])[0]
         boxes = np.asarray(row["boxes"], np.float32).reshape(-1, 4)
-        return Reference(picture=picture, track=select_frames(track, [index]), boxes=boxes)
+        seen = self.detector.keypoints(picture[None], boxes[index : index + 1])
+        return Reference(
+            picture=picture,
+            track=select_frames(track, [index]),
+            boxes=boxes,
+            person_mask=_only_mask(seen),
+        )
 
     def _clip(self, clip_id: str) -> dict[str, Any]:
         columns = [*TRACK_COLUMNS, "keypoints", "boxes", "fps", "rgb"]
@@ -103,40 +121,33 @@ class BodyReader:
                 f"{clip_id!r} is neither a file nor a clip of the guidance table: {error}",
             ) from error
 
-    def _fit(self, frames: UInt8[np.ndarray, "frames height width 3"], name: str) -> Motion:
-        boxes = self._largest_person(frames, name)
+    def _fit(
+        self, frames: UInt8[np.ndarray, "frames height width 3"], name: str
+    ) -> tuple[Motion, Keypoints]:
+        boxes = self._subject(frames, name)
         height, width = frames.shape[1:3]
         keypoints = self.detector.keypoints(frames, boxes)
         track = self.fitter.fit(keypoints, default_camera(width, height), self.fps)
-        return Motion(track=track, points=keypoints.points, boxes=boxes, fps=self.fps)
+        motion = Motion(track=track, points=keypoints.points, boxes=boxes, fps=self.fps)
+        return motion, keypoints
 
-    def _largest_person(
+    def _subject(
         self, frames: UInt8[np.ndarray, "frames height width 3"], name: str
     ) -> Float32[np.ndarray, "frames 4"]:
-        """The boxes of whoever fills most of the film, NaN where that person is not seen."""
-        found = [self.detector.detect_people(frame) for frame in frames[::DETECT_EVERY]]
-        tracks = track_people(found, stride=DETECT_EVERY)
+        """The boxes of whoever the rule chooses, NaN where that person is not seen."""
+        looked_at = range(0, len(frames), DETECT_EVERY)
+        tracks = track_people([self.detector.detect_people(frames[at]) for at in looked_at], looked_at)
         if not tracks:
             raise ItemError("animate.no_person", f"{name} shows no person", status="rejected")
-        extents = [track.boxes[:, 2:4] - track.boxes[:, :2] for track in tracks]
-        largest = tracks[int(np.argmax([extent.prod(1).sum() for extent in extents]))]
-        largest = largest.extended(DETECT_EVERY - 1, start=0, end=len(frames))
+        size = (frames.shape[2], frames.shape[1])
+        chosen = tracks[choose_subject(tracks, self.subject, size)]
+        first, last = int(chosen.frames[0]), int(chosen.frames[-1])
+        chosen = chosen.held(
+            max(0, first - DETECT_EVERY + 1), min(len(frames), last + DETECT_EVERY)
+        )
         boxes = np.full((len(frames), 4), np.nan, np.float32)
-        boxes[largest.frames] = largest.boxes[:, :4]
+        boxes[chosen.frames] = chosen.boxes[:, :4]
         return boxes
-
-
-def select_frames(track: BodyTrack, indices: Sequence[int]) -> BodyTrack:
-    """The track's frames at these indices, in this order."""
-    index = list(indices)
-    return BodyTrack(
-        betas=track.betas,
-        global_orient=track.global_orient[index],
-        body_pose=track.body_pose[index],
-        transl=track.transl[index],
-        camera=track.camera,
-        reprojection_error_px=track.reprojection_error_px[index],
-    )
 
 
 def read_picture(path: Path, max_side: int) -> UInt8[np.ndarray, "height width 3"]:
@@ -159,6 +170,12 @@ def read_picture(path: Path, max_side: int) -> UInt8[np.ndarray, "height width 3
         size = (max(1, round(width * scale)), max(1, round(height * scale)))
         picture = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
     return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
+
+
+def _only_mask(keypoints: Keypoints) -> UInt8[np.ndarray, "height width"] | None:
+    """The mask of a single frame, where somebody is in it."""
+    mask = keypoints.person_mask
+    return mask[0] if mask is not None and mask.any() else None
 
 
 def _is_file(name: str) -> bool:

@@ -223,6 +223,11 @@ def _summary(workspace: Workspace, folder: Path) -> dict[str, Any]:
             }
             for row in metrics
         },
+        "alignment_iou": {
+            row["animation_id"]: round(row["alignment_iou"], 4)
+            for row in drawn
+            if row["alignment_iou"] is not None
+        },
         "notes": sorted({row["notes"] for row in drawn if row["notes"]}),
         "report": str(folder / "report.html"),
         "video": next((str(root / row["video_path"]) for row in drawn), None),

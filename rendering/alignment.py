@@ -7,13 +7,16 @@ to the body: a body twice as tall walks twice as far.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Literal, get_args
 
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Float64, UInt8
 
 from dataset.records import BodyTrack
 from rendering.body_model import BodyModel
+from rendering.rasterizer import Rasterizer
+from rendering.track import check_motion, root_path, select_frames, with_root
 
 Placement = Literal["relative", "constant"]
 
@@ -37,37 +40,55 @@ def align(
     the camera. Where both appear equally tall the two rules are the same.
 
     Raises:
-        ValueError: a reference of more than one frame, a motion without frames, or an unknown
-            placement.
+        ValueError: a reference of more than one frame, a motion without frames, numbers that are
+            not finite, bodies that start behind the camera, or an unknown placement.
     """
+    check_motion(motion, "motion")
+    check_motion(reference, "reference")
     if reference.frames != 1:
         raise ValueError(f"expected a reference of one frame, got {reference.frames}")
-    if motion.frames < 1:
-        raise ValueError("expected a motion of at least one frame, got none")
     if placement not in get_args(Placement):
         raise ValueError(f"expected placement 'relative' or 'constant', got {placement!r}")
-    rest_root = body.rest_joints(reference.betas)[0]
-    root = np.repeat(reference.transl + rest_root, motion.frames, axis=0)
+    root = np.repeat(root_path(reference, body), motion.frames, axis=0)
     if placement == "relative":
         root = root + _path(motion, reference, body)
-    return BodyTrack(
-        betas=reference.betas,
-        global_orient=motion.global_orient,
-        body_pose=motion.body_pose,
-        transl=(root - rest_root).astype(np.float32),
-        camera=reference.camera,
-        reprojection_error_px=motion.reprojection_error_px,
-    )
+    placed = replace(motion, betas=reference.betas, camera=reference.camera)
+    return with_root(placed, root, body)
+
+
+def alignment_score(
+    aligned: BodyTrack,
+    reference_mask: UInt8[np.ndarray, "height width"],
+    body: BodyModel,
+    rasterizer: Rasterizer,
+) -> float:
+    """How well the aligned body's first frame covers the person seen in the reference, 0 to 1.
+
+    Intersection over union of the drawn body and ``reference_mask`` (person above 127), in the
+    reference's picture. It tells a wrong place or size, and it sinks with a first pose that is not
+    the reference's: only where both stand alike, as when a clip's own frame is the reference, is it
+    the quality of the fit alone. Where neither covers a pixel it is 0.
+
+    Raises:
+        ValueError: a motion without frames, or a mask of another size than the camera's picture.
+    """
+    check_motion(aligned, "motion")
+    size = (aligned.camera.height, aligned.camera.width)
+    if reference_mask.shape != size:
+        raise ValueError(f"expected a mask of the reference's {size}, got {reference_mask.shape}")
+    vertices = body.vertices(select_frames(aligned, [0]))
+    drawn = rasterizer.rasterize(vertices, body.mesh, aligned.camera).mask[0]
+    person = reference_mask > 127
+    return float((drawn & person).sum() / max((drawn | person).sum(), 1))
 
 
 def _path(
     motion: BodyTrack, reference: BodyTrack, body: BodyModel
-) -> Float32[np.ndarray, "frames 3"]:
+) -> Float64[np.ndarray, "frames 3"]:
     """How far the reference's root goes from its place, metres."""
-    root = motion.transl + body.rest_joints(motion.betas)[0]
-    place = reference.transl + body.rest_joints(reference.betas)[0]
+    root, place = root_path(motion, body), root_path(reference, body)
     if root[0, 2] <= 0 or place[0, 2] <= 0:
         raise ValueError("expected bodies in front of the camera (z > 0) where they start")
     path = root - root[:1]
     scale = body.height_m(reference.betas) / body.height_m(motion.betas)
-    return path * np.array([scale, scale, place[0, 2] / root[0, 2]], np.float32)
+    return path * np.array([scale, scale, place[0, 2] / root[0, 2]])

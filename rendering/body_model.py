@@ -65,7 +65,7 @@ class BodyModel:
 
         The translation is added: a vertex is ``smpl_vertex + transl`` (conventions: Camera).
         """
-        _check_track(track)
+        check_track(track)
         betas = torch.from_numpy(track.betas)[None]
         out = np.empty((track.frames, len(self.rest["v_template"]), 3), np.float32)
         for start in range(0, track.frames, _CHUNK_FRAMES):
@@ -85,7 +85,7 @@ class BodyModel:
     @torch.no_grad()
     def joints(self, track: BodyTrack) -> Float32[np.ndarray, "frames 24 3"]:
         """The joints of every frame in camera space, metres, in the order of ``SMPL_JOINTS``."""
-        _check_track(track)
+        check_track(track)
         rest = torch.from_numpy(self.rest_joints(track.betas))
         pose = np.concatenate([track.global_orient[:, None], track.body_pose], axis=1)
         posed, _ = forward_kinematics(rotation_matrices(torch.from_numpy(pose)), rest)
@@ -104,7 +104,12 @@ class BodyModel:
         return float(np.ptp(self.rest_vertices(betas)[:, 1]))
 
 
-def _check_track(track: BodyTrack) -> None:
+def check_track(track: BodyTrack) -> None:
+    """Refuse a track whose arrays are not float32 of the shapes that its frames ask for.
+
+    Raises:
+        ValueError: naming the array, what was expected and what came.
+    """
     frames = len(track.transl)
     expected = {
         "betas": (10,),
