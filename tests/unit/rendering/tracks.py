@@ -7,14 +7,14 @@ import numpy as np
 from dataset.records import BodyTrack, Camera
 
 
-def random_track(seed: int, frames: int) -> BodyTrack:
-    """Any shape, any pose, any orientation; 1.5 to 60 m before a camera of any size.
+def random_track(seed: int, frames: int, *, nearest: float = 1.5) -> BodyTrack:
+    """Any shape, any pose, any orientation; ``nearest`` to 60 m before a camera of any size.
 
     The root wanders by a tenth of its first distance, so that nobody gets behind the camera.
     """
     random = np.random.default_rng(seed)
     side = random.integers(64, 1025, 2)
-    start = random.uniform((-1.0, -1.0, 1.5), (1.0, 1.0, 60.0))
+    start = random.uniform((-1.0, -1.0, nearest), (1.0, 1.0, 60.0))
     path = start + random.uniform(-0.1, 0.1, (frames, 3)) * start[2]
     return BodyTrack(
         betas=random.uniform(-3, 3, 10).astype(np.float32),
