@@ -11,11 +11,18 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Float32
 from torch import Tensor
 
-from dataset.records import BODY_POINTS, LEFT_HAND_POINTS, RIGHT_HAND_POINTS, SMPL_JOINTS
+from dataset.records import (
+    BODY_POINTS,
+    LEFT_HAND_POINTS,
+    RIGHT_HAND_POINTS,
+    SMPL_JOINTS,
+    BodyTrack,
+)
 from rendering.body_model import BodyModel
+from rendering.kinematics import forward_kinematics, rotation_matrices
 
 POINT_NAMES = (
     *BODY_POINTS,
@@ -112,6 +119,17 @@ def find_points(body: BodyModel) -> BodyPoints:
         shapes=torch.from_numpy(np.stack(directions)),
         owners=owners,
     )
+
+
+def body_point_places(
+    points: BodyPoints, track: BodyTrack
+) -> Float32[np.ndarray, "frames points 3"]:
+    """Where ``POINT_NAMES`` are on the body of every frame: camera space, metres."""
+    betas = torch.from_numpy(track.betas)
+    pose = np.concatenate([track.global_orient[:, None], track.body_pose], axis=1)
+    rotations = rotation_matrices(torch.from_numpy(pose))
+    joints, turned = forward_kinematics(rotations, points.rest_joints(betas))
+    return points.posed(betas, joints, turned).numpy() + track.transl[:, None]
 
 
 def _mark(name: str) -> tuple[int, int, float, int]:
