@@ -23,7 +23,7 @@ import numpy as np
 from jaxtyping import Bool, UInt8
 
 from dataset.records import Camera
-from rendering.maps import draw_depth, draw_mask, draw_normal, draw_semantic_map
+from rendering.maps import draw_body
 from rendering.mesh import Mesh
 from rendering.rasterizer import Backend, Rasterizer, open_rasterizer
 
@@ -81,14 +81,14 @@ def compare_frame(
     """The errors of one frame, in grey levels, and the IoU of the masks."""
     height, width = frame.mask.shape
     camera = Camera(focal_length_px=focal_length_px, width=width, height=height)
-    buffers = rasterizer.rasterize(frame.vertices[None], mesh, camera)
+    maps = draw_body(rasterizer, mesh, frame.vertices[None], camera)
     kernel = np.ones((2 * ERODED_PIXELS + 1,) * 2, np.uint8)
     inside = cv2.erode(frame.mask.astype(np.uint8), kernel).astype(bool)
-    semantic_error = _errors(draw_semantic_map(buffers)[0], frame.semantic_map, inside)
-    mask = draw_mask(buffers)[0, ..., 0] > 0
+    semantic_error = _errors(maps.semantic_map[0], frame.semantic_map, inside)
+    mask = maps.mask[0, ..., 0] > 0
     return {
-        "depth_mae": float(_errors(draw_depth(buffers)[0, ..., 0], frame.depth, inside).mean()),
-        "normal_mae": float(_errors(draw_normal(buffers)[0], frame.normal, inside).mean()),
+        "depth_mae": float(_errors(maps.depth[0, ..., 0], frame.depth, inside).mean()),
+        "normal_mae": float(_errors(maps.normal[0], frame.normal, inside).mean()),
         "semantic_mae": float(semantic_error.mean()),
         "semantic_p999": float(np.percentile(semantic_error, 99.9)),
         "mask_iou": float((mask & frame.mask).sum() / (mask | frame.mask).sum()),

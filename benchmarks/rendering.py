@@ -28,7 +28,7 @@ from rendering.body_model import BodyModel
 from rendering.camera import default_camera
 from rendering.colours import PART_COLOURS
 from rendering.gl_platform import choose_platform
-from rendering.maps import draw_depth, draw_mask, draw_normal, draw_semantic_map
+from rendering.maps import draw_body
 from rendering.mesh import Mesh, vertex_normals
 from rendering.rasterizer import Rasterizer, open_rasterizer
 
@@ -71,10 +71,7 @@ def pose_body(size: int) -> tuple[Motion, Camera]:
 
 def draw_ours(rasterizer: Rasterizer, motion: Motion, camera: Camera) -> float:
     """Draw all maps of all frames; the share of the picture that is body."""
-    buffers = rasterizer.rasterize(motion.vertices, motion.mesh, camera)
-    for draw in (draw_depth, draw_normal, draw_semantic_map):
-        draw(buffers)
-    return float((draw_mask(buffers) > 0).mean())
+    return float((draw_body(rasterizer, motion.mesh, motion.vertices, camera).mask > 0).mean())
 
 
 def draw_by_pyrender(renderer: object, motion: Motion, camera: Camera) -> float:

@@ -1,14 +1,14 @@
 """The guidance maps as pure functions of what was rasterised (conventions: Guidance maps).
 
 Each takes ``Buffers`` and gives 8-bit pictures of the same frames and size; the background is 0. A
-value v in [0, 1] becomes the grey level ``floor(255 v + 0.5)``. ``draw_maps`` draws them all, and
-the skeleton, from a moving body.
+value v in [0, 1] becomes the grey level ``floor(255 v + 0.5)``. ``draw_body`` draws them all at
+once, without buffers between, and ``draw_maps`` those and the skeleton.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import fields
+from dataclasses import dataclass, fields
 
 import numba
 import numpy as np
@@ -20,16 +20,17 @@ from rendering.colours import PART_COLOURS, srgb_table
 from rendering.mesh import Mesh
 from rendering.rasterizer import Buffers, Rasterizer
 from rendering.skeleton import draw_dwpose
+from rendering.surface import encode_depth, light_grey, normal_grey
 
 __all__ = [
-    "PART_COLOURS", "draw_depth", "draw_map_chunks", "draw_maps", "draw_mask", "draw_normal",
-    "draw_semantic_map",
+    "PART_COLOURS", "BodyMaps", "draw_body", "draw_depth", "draw_map_chunks", "draw_maps",
+    "draw_mask", "draw_normal", "draw_semantic_map",
 ]  # fmt: skip
 
 CHUNK_BYTES = 128 * 2**20
-"""How much the buffers of the frames drawn at a time may take; one frame is always drawn."""
+"""How much the maps of the frames drawn at a time may take; one frame is always drawn."""
 
-_BYTES_PER_PIXEL = 4 + 12 + 12 + 1 + 1  # of Buffers
+_BYTES_PER_PIXEL = 1 + 3 + 3 + 3 + 1  # of GuidanceMaps
 
 
 def draw_maps(
@@ -82,14 +83,57 @@ def draw_map_chunks(
     frames = max(1, CHUNK_BYTES // (_BYTES_PER_PIXEL * camera.width * camera.height))
     for start in range(0, len(vertices), frames):
         span = slice(start, start + frames)
-        buffers = rasterizer.rasterize(vertices[span], mesh, camera)
+        body = draw_body(rasterizer, mesh, vertices[span], camera)
         yield GuidanceMaps(
-            depth=draw_depth(buffers),
-            normal=draw_normal(buffers),
-            semantic_map=draw_semantic_map(buffers),
+            depth=body.depth,
+            normal=body.normal,
+            semantic_map=body.semantic_map,
             dwpose=draw_dwpose(points[span], camera.width, camera.height),
-            mask=draw_mask(buffers),
+            mask=body.mask,
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BodyMaps:
+    """The maps that show the body, of consecutive frames; fields as in ``GuidanceMaps``."""
+
+    depth: UInt8[np.ndarray, "frames height width 1"]
+    normal: UInt8[np.ndarray, "frames height width 3"]
+    semantic_map: UInt8[np.ndarray, "frames height width 3"]
+    mask: UInt8[np.ndarray, "frames height width 1"]
+
+
+def draw_body(
+    rasterizer: Rasterizer,
+    mesh: Mesh,
+    vertices: Float32[np.ndarray, "frames vertices 3"],
+    camera: Camera,
+) -> BodyMaps:
+    """Draw the maps that show the body, of every frame, straight from one rasterisation.
+
+    The same pictures as ``draw_depth``, ``draw_normal``, ``draw_semantic_map`` and ``draw_mask`` of
+    the rasteriser's ``Buffers``, without those. A frame with no body in the picture is black.
+
+    Raises:
+        ValueError: vertices of another mesh, not finite, or a camera without a picture.
+    """
+    surfaces = rasterizer.surfaces(vertices, mesh, camera)
+    size = (len(vertices), camera.height, camera.width)
+    maps = BodyMaps(
+        depth=np.zeros((*size, 1), np.uint8),
+        normal=np.zeros((*size, 3), np.uint8),
+        semantic_map=np.zeros((*size, 3), np.uint8),
+        mask=np.zeros((*size, 1), np.uint8),
+    )
+    for frame, surface in enumerate(surfaces):
+        if surface is not None:
+            surface.draw(
+                maps.depth[frame, ..., 0],
+                maps.normal[frame],
+                maps.semantic_map[frame],
+                maps.mask[frame, ..., 0],
+            )
+    return maps
 
 
 def draw_depth(buffers: Buffers) -> UInt8[np.ndarray, "frames height width 1"]:
@@ -98,8 +142,12 @@ def draw_depth(buffers: Buffers) -> UInt8[np.ndarray, "frames height width 1"]:
     A body at one single depth is nearest everywhere.
     """
     picture = np.zeros((*buffers.z.shape, 1), np.uint8)
-    for frame in range(len(picture)):
-        _encode_depth(buffers.z[frame], buffers.mask[frame], picture[frame, ..., 0])
+    for frame, (z, mask, part) in enumerate(
+        zip(buffers.z, buffers.mask, buffers.part, strict=True)
+    ):
+        if mask.any():
+            extent = (z.min(where=mask, initial=np.inf), z.max(where=mask, initial=-np.inf))
+            encode_depth(z, part, extent, picture[frame, ..., 0])
     return picture
 
 
@@ -124,32 +172,14 @@ def draw_mask(buffers: Buffers) -> UInt8[np.ndarray, "frames height width 1"]:
     return (buffers.mask[..., None] * np.uint8(255)).astype(np.uint8)
 
 
-# The loops below visit each pixel once; numpy would go through the frame several times, and through
-# the mask each time.
-
-
-@numba.njit(cache=True, nogil=True)
-def _encode_depth(z: np.ndarray, mask: np.ndarray, picture: np.ndarray) -> None:
-    nearest, farthest = np.inf, -np.inf
-    for i in range(mask.shape[0]):
-        for j in range(mask.shape[1]):
-            if mask[i, j]:
-                nearest, farthest = min(nearest, z[i, j]), max(farthest, z[i, j])
-    scale = 255.0 / (farthest - nearest) if farthest > nearest else 0.0
-    for i in range(mask.shape[0]):
-        for j in range(mask.shape[1]):
-            if mask[i, j]:
-                picture[i, j] = np.uint8(255.5 - scale * (z[i, j] - nearest))
-
-
 @numba.njit(cache=True, nogil=True)
 def _encode_normal(normal: np.ndarray, mask: np.ndarray, picture: np.ndarray) -> None:
     for i in range(mask.shape[0]):
         for j in range(mask.shape[1]):
             if mask[i, j]:
-                picture[i, j, 0] = np.uint8(128.0 + 127.5 * normal[i, j, 0])
-                picture[i, j, 1] = np.uint8(128.0 - 127.5 * normal[i, j, 1])  # y is down, G is up
-                picture[i, j, 2] = np.uint8(128.0 - 127.5 * normal[i, j, 2])
+                picture[i, j, 0] = normal_grey(normal[i, j, 0])
+                picture[i, j, 1] = normal_grey(-normal[i, j, 1])  # y is down, G is up
+                picture[i, j, 2] = normal_grey(-normal[i, j, 2])
 
 
 @numba.njit(cache=True, nogil=True)
@@ -159,5 +189,5 @@ def _encode_light(
     for i in range(mask.shape[0]):
         for j in range(mask.shape[1]):
             if mask[i, j]:
-                for k in range(3):
-                    picture[i, j, k] = table[np.int64(light[i, j, k] * 65535.0 + 0.5)]
+                for channel in range(3):
+                    picture[i, j, channel] = light_grey(light[i, j, channel], table)

@@ -1,4 +1,4 @@
-"""The OpenGL rasteriser: one pass with several render targets, no window.
+"""OpenGL finds which triangle each pixel sees: one pass into an integer picture, no window.
 
 The only file that imports OpenGL, and PyOpenGL binds to a library at its first import: import this
 file only after ``gl_platform.choose_platform``, as ``open_rasterizer`` does. Contexts come from EGL
@@ -15,18 +15,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-import numba
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Float32, Int32
 from OpenGL import GL
 from OpenGL.error import Error
 
 from dataset.records import Camera
-from rendering.colours import vertex_colours
-from rendering.coverage import covered_rectangle
+from rendering.buffers import NEAR_METRES
+from rendering.coverage import Candidates
 from rendering.gl_platform import GlPlatform, choose_platform
-from rendering.mesh import Mesh, vertex_normals
-from rendering.rasterizer import NEAR_METRES, Buffers, check_scene, empty_buffers
 from rendering.shaders import FRAGMENT_SHADER, VERTEX_SHADER
 
 
@@ -39,8 +36,8 @@ class _Context:
     destroy: Callable[[], None]
 
 
-class GlRasterizer:
-    """Draws with OpenGL 3.3; keeps its context, the last mesh and the last picture size.
+class GlVisibility:
+    """Draws with OpenGL 3.3; keeps its context and a picture as large as the largest it drew.
 
     ``software`` tells whether Mesa's software draws, and no GPU.
 
@@ -58,20 +55,19 @@ class GlRasterizer:
             device_index = int(os.environ.get("EGL_DEVICE_ID", "0"))
         self._context = _open_egl(device_index) if self.name == "egl" else _open_osmesa()
         self._process = os.getpid()
-        self._mesh: Mesh | None = None
         self._size = (0, 0)
+        self._owner = np.empty(0, np.int32)
         with self._current():
             renderer = bytes(GL.glGetString(GL.GL_RENDERER) or b"").decode()
             self.software = any(name in renderer for name in ("llvmpipe", "softpipe", "swrast"))
-            self._program = _compile_program()
-            self._uniforms = {
-                name: GL.glGetUniformLocation(self._program, name)
-                for name in ("scale", "near_far", "triangle_parts")
-            }
-            self._buffers = [int(name) for name in GL.glGenBuffers(5)]
-            self._textures = [int(name) for name in GL.glGenTextures(4)]
-            self._vertex_array = GL.glGenVertexArrays(1)
-            self._framebuffer = GL.glGenFramebuffers(1)
+            self._largest = int(GL.glGetIntegerv(GL.GL_MAX_TEXTURE_SIZE))
+            program = _compile_program()
+            self._scale = GL.glGetUniformLocation(program, "scale")
+            self._near_far = GL.glGetUniformLocation(program, "near_far")
+            self._textures = [int(name) for name in GL.glGenTextures(2)]
+            GL.glBindFramebuffer(GL.GL_FRAMEBUFFER, GL.glGenFramebuffers(1))
+            self._positions, self._corners = (int(name) for name in GL.glGenBuffers(2))
+            _set_state(program, self._positions, self._corners)
 
     @contextmanager
     def _current(self) -> Iterator[None]:
@@ -85,122 +81,85 @@ class GlRasterizer:
         finally:
             self._context.release()
 
-    def rasterize(
-        self, vertices: Float32[np.ndarray, "frames vertices 3"], mesh: Mesh, camera: Camera
-    ) -> Buffers:
-        """Draw every frame of ``vertices``: camera space, metres, translation added.
+    def find_owners(
+        self,
+        candidates: Candidates,
+        positions: Float32[np.ndarray, "vertices 3"],
+        camera: Camera,
+    ) -> Int32[np.ndarray, "height width"]:
+        """The nearest candidate of each pixel of their rectangle, -1 for none; until called again.
 
         Raises:
-            ValueError: vertices of another mesh, not finite, or a camera without a picture.
+            ValueError: the rectangle is larger than this OpenGL can draw.
         """
-        check_scene(vertices, mesh, camera)
-        buffers = empty_buffers(len(vertices), camera)
+        _, _, width, height = candidates.rectangle
+        if self._owner.size < width * height:
+            self._owner = np.empty(width * height, np.int32)
+        owner = self._owner[: width * height].reshape(height, width)
         with self._current():
-            self._upload_mesh(mesh)
-            self._resize(camera.width, camera.height)
-            for frame, positions in enumerate(vertices):
-                rectangle = covered_rectangle(positions, camera)
-                if rectangle is None:
-                    continue
-                self._draw(positions, mesh, camera)
-                left, top, _, _ = rectangle
-                normal_and_z, colour_and_part = self._read(rectangle)
-                _unpack(
-                    (normal_and_z, colour_and_part, top, left),
-                    (buffers.z[frame], buffers.normal[frame], buffers.semantic[frame]),
-                    (buffers.mask[frame], buffers.part[frame]),
-                )
-        return buffers
+            self._make_room(width, height)
+            self._draw(candidates, positions, camera)
+            GL.glReadPixels(0, 0, width, height, GL.GL_RED_INTEGER, GL.GL_INT, owner)
+        return owner
 
-    def _upload_mesh(self, mesh: Mesh) -> None:
-        if mesh is self._mesh:
+    def _make_room(self, width: int, height: int) -> None:
+        if width <= self._size[0] and height <= self._size[1]:
             return
-        positions, normals, colours, indices, parts = self._buffers
-        GL.glBindVertexArray(self._vertex_array)
-        for location, buffer in enumerate((positions, normals, colours)):
-            GL.glBindBuffer(GL.GL_ARRAY_BUFFER, buffer)
-            GL.glBufferData(GL.GL_ARRAY_BUFFER, 12 * mesh.vertices, None, GL.GL_STREAM_DRAW)
-            GL.glVertexAttribPointer(location, 3, GL.GL_FLOAT, GL.GL_FALSE, 0, None)
-            GL.glEnableVertexAttribArray(location)
-        self._write(colours, vertex_colours(mesh.vertex_parts))
-        GL.glBindBuffer(GL.GL_ELEMENT_ARRAY_BUFFER, indices)
-        triangles = np.ascontiguousarray(mesh.triangles)
-        GL.glBufferData(GL.GL_ELEMENT_ARRAY_BUFFER, triangles.nbytes, triangles, GL.GL_STATIC_DRAW)
-        triangle_parts = mesh.triangle_parts()
-        GL.glBindBuffer(GL.GL_TEXTURE_BUFFER, parts)
-        GL.glBufferData(
-            GL.GL_TEXTURE_BUFFER, triangle_parts.nbytes, triangle_parts, GL.GL_STATIC_DRAW
-        )
-        GL.glBindTexture(GL.GL_TEXTURE_BUFFER, self._textures[3])
-        GL.glTexBuffer(GL.GL_TEXTURE_BUFFER, GL.GL_R32I, parts)
-        self._mesh = mesh
-
-    def _resize(self, width: int, height: int) -> None:
-        if (width, height) == self._size:
-            return
-        largest = GL.glGetIntegerv(GL.GL_MAX_TEXTURE_SIZE)
-        if max(width, height) > largest:
+        if max(width, height) > self._largest:
             raise ValueError(
-                f"expected a picture of at most {largest} pixels a side, got {width} x {height}: "
-                "use the cpu backend"
+                f"expected a body of at most {self._largest} pixels a side, got {width} x {height}:"
+                " use the cpu backend"
             )
-        formats = (
-            (GL.GL_COLOR_ATTACHMENT0, GL.GL_RGBA32F, GL.GL_RGBA),
-            (GL.GL_COLOR_ATTACHMENT1, GL.GL_RGBA32F, GL.GL_RGBA),
-            (GL.GL_DEPTH_ATTACHMENT, GL.GL_DEPTH_COMPONENT32F, GL.GL_DEPTH_COMPONENT),
-        )
-        GL.glBindFramebuffer(GL.GL_FRAMEBUFFER, self._framebuffer)
-        for texture, (attachment, stored, given) in zip(self._textures, formats, strict=False):
+        width, height = max(width, self._size[0]), max(height, self._size[1])
+        owner = (GL.GL_COLOR_ATTACHMENT0, GL.GL_R32I, GL.GL_RED_INTEGER, GL.GL_INT)
+        depth = (
+            GL.GL_DEPTH_ATTACHMENT, GL.GL_DEPTH_COMPONENT32F, GL.GL_DEPTH_COMPONENT, GL.GL_FLOAT
+        )  # fmt: skip
+        for texture, (attachment, stored, given, kind) in zip(
+            self._textures, (owner, depth), strict=True
+        ):
             GL.glBindTexture(GL.GL_TEXTURE_2D, texture)
-            GL.glTexImage2D(GL.GL_TEXTURE_2D, 0, stored, width, height, 0, given, GL.GL_FLOAT, None)
+            GL.glTexImage2D(GL.GL_TEXTURE_2D, 0, stored, width, height, 0, given, kind, None)
             GL.glTexParameteri(GL.GL_TEXTURE_2D, GL.GL_TEXTURE_MIN_FILTER, GL.GL_NEAREST)
             GL.glFramebufferTexture2D(GL.GL_FRAMEBUFFER, attachment, GL.GL_TEXTURE_2D, texture, 0)
-        GL.glDrawBuffers(2, (GL.GL_COLOR_ATTACHMENT0, GL.GL_COLOR_ATTACHMENT1))
         if GL.glCheckFramebufferStatus(GL.GL_FRAMEBUFFER) != GL.GL_FRAMEBUFFER_COMPLETE:
-            raise RuntimeError("this OpenGL cannot draw into float textures: use the cpu backend")
+            raise RuntimeError("this OpenGL cannot draw into integer textures: use the cpu backend")
         self._size = (width, height)
 
-    def _write(self, buffer: int, values: np.ndarray) -> None:
-        values = np.ascontiguousarray(values, dtype=np.float32)
-        GL.glBindBuffer(GL.GL_ARRAY_BUFFER, buffer)
-        GL.glBufferSubData(GL.GL_ARRAY_BUFFER, 0, values.nbytes, values)
-
-    def _draw(self, positions: np.ndarray, mesh: Mesh, camera: Camera) -> None:
-        self._write(self._buffers[0], positions)
-        self._write(self._buffers[1], vertex_normals(positions[None], mesh.triangles)[0])
-        GL.glBindFramebuffer(GL.GL_FRAMEBUFFER, self._framebuffer)
-        GL.glViewport(0, 0, camera.width, camera.height)
-        GL.glDisable(GL.GL_BLEND)
-        GL.glDisable(GL.GL_CULL_FACE)
-        GL.glEnable(GL.GL_DEPTH_TEST)
-        GL.glFrontFace(GL.GL_CW)  # counter-clockwise from outside, in a picture drawn with y down
-        GL.glClearColor(0, 0, 0, 0)
-        GL.glClear(int(GL.GL_COLOR_BUFFER_BIT) | int(GL.GL_DEPTH_BUFFER_BIT))
-        GL.glUseProgram(self._program)
+    def _draw(self, candidates: Candidates, positions: np.ndarray, camera: Camera) -> None:
+        left, top, width, height = candidates.rectangle
+        corners = candidates.corners
+        GL.glBufferData(GL.GL_ARRAY_BUFFER, positions.nbytes, positions, GL.GL_STREAM_DRAW)
+        GL.glBufferData(GL.GL_ELEMENT_ARRAY_BUFFER, corners.nbytes, corners, GL.GL_STREAM_DRAW)
+        GL.glViewport(-left, -top, camera.width, camera.height)
+        GL.glScissor(0, 0, width, height)
+        GL.glClearBufferiv(GL.GL_COLOR, 0, _NO_OWNER)
+        GL.glClear(GL.GL_DEPTH_BUFFER_BIT)
         f = 2 * camera.focal_length_px
-        GL.glUniform2f(self._uniforms["scale"], f / camera.width, f / camera.height)
+        GL.glUniform2f(self._scale, f / camera.width, f / camera.height)
         near = max(NEAR_METRES, 0.999 * float(positions[:, 2].min()))
         far = 1.001 * float(positions[:, 2].max()) + near
-        GL.glUniform2f(self._uniforms["near_far"], near, far)
-        GL.glActiveTexture(GL.GL_TEXTURE0)
-        GL.glBindTexture(GL.GL_TEXTURE_BUFFER, self._textures[3])
-        GL.glUniform1i(self._uniforms["triangle_parts"], 0)
-        GL.glBindVertexArray(self._vertex_array)
-        GL.glDrawElements(GL.GL_TRIANGLES, mesh.triangles.size, GL.GL_UNSIGNED_INT, None)
-
-    def _read(self, rectangle: tuple[int, int, int, int]) -> list[np.ndarray]:
-        left, top, width, height = rectangle
-        pictures = []
-        for attachment in (GL.GL_COLOR_ATTACHMENT0, GL.GL_COLOR_ATTACHMENT1):
-            picture = np.empty((height, width, 4), np.float32)
-            GL.glReadBuffer(attachment)
-            GL.glReadPixels(left, top, width, height, GL.GL_RGBA, GL.GL_FLOAT, picture)
-            pictures.append(picture)
-        return pictures
+        GL.glUniform2f(self._near_far, near, far)
+        GL.glDrawElements(GL.GL_TRIANGLES, corners.size, GL.GL_UNSIGNED_INT, None)
 
     def close(self) -> None:
         """Destroy the context and all that lives in it; other contexts of the process go on."""
         self._context.destroy()
+
+
+_NO_OWNER = np.full(4, -1, np.int32)
+
+
+def _set_state(program: int, positions: int, corners: int) -> None:
+    """Set once what never changes: the context is the rasteriser's own."""
+    GL.glUseProgram(program)
+    GL.glBindVertexArray(GL.glGenVertexArrays(1))
+    GL.glBindBuffer(GL.GL_ELEMENT_ARRAY_BUFFER, corners)
+    GL.glBindBuffer(GL.GL_ARRAY_BUFFER, positions)
+    GL.glVertexAttribPointer(0, 3, GL.GL_FLOAT, GL.GL_FALSE, 0, None)
+    GL.glEnableVertexAttribArray(0)
+    GL.glEnable(GL.GL_DEPTH_TEST)
+    GL.glEnable(GL.GL_SCISSOR_TEST)
 
 
 def _compile_program() -> int:
@@ -282,22 +241,3 @@ def _open_osmesa() -> _Context:
         release=lambda: osmesa.OSMesaMakeCurrent(None, None, GL.GL_UNSIGNED_BYTE, 0, 0),
         destroy=lambda: osmesa.OSMesaDestroyContext(context),
     )
-
-
-@numba.njit(cache=True, nogil=True)
-def _unpack(targets, values, labels) -> None:
-    """Put what was read of the two targets, from a corner on, into one frame of the buffers."""
-    normal_and_z, colour_and_part, top, left = targets
-    z, normal, semantic = values
-    mask, part = labels
-    for row in range(normal_and_z.shape[0]):
-        i = top + row
-        for column in range(normal_and_z.shape[1]):
-            j = left + column
-            if normal_and_z[row, column, 3] > 0.0:
-                z[i, j] = normal_and_z[row, column, 3]
-                for k in range(3):
-                    normal[i, j, k] = normal_and_z[row, column, k]
-                    semantic[i, j, k] = colour_and_part[row, column, k]
-                mask[i, j] = True
-                part[i, j] = np.int8(colour_and_part[row, column, 3])

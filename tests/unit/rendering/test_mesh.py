@@ -64,7 +64,7 @@ def test_triangles_without_area_and_vertices_without_triangles_do_no_harm() -> N
     vertices = np.array([[[0, 0, 0], [1, 0, 0], [0, 1, 0], [5, 5, 5]]], np.float32)
     triangles = np.array([[0, 1, 2], [0, 1, 1]], np.int32)
     normals = vertex_normals(vertices, triangles)
-    np.testing.assert_array_equal(normals[0, :3], [(0, 0, 1)] * 3)
+    np.testing.assert_allclose(normals[0, :3], [(0, 0, 1)] * 3, atol=1e-6)
     np.testing.assert_array_equal(normals[0, 3], 0)
 
 
