@@ -1,6 +1,8 @@
 """The vision transformer of 4D-Humans: ViTPose's ViT-H/16 on a crop of 256 x 192.
 
-Modules are named as in the published checkpoint (``backbone.*``), so that it loads by name.
+Modules are named as in the published checkpoint (``backbone.*``), so that it loads by name. The
+same network is in transformers (``VitPoseBackbone``, the tests' referee), which splits and renames
+the weights and keeps the tokens of every block.
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ import torch
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
+from transformers import VitPoseBackbone, VitPoseBackboneConfig
 
 from rendering.hmr2.backbone import BackboneSettings
 from rendering.hmr2.head import HeadSettings, rotations_from_6d
@@ -91,6 +92,46 @@ def test_the_network_computes_what_plain_formulas_say() -> None:
     torch.testing.assert_close(guess.weak_camera, camera)
     torch.testing.assert_close(guess.rotations, rotations_from_6d(pose.unflatten(-1, (24, 6))))
     assert (guess.betas[0] - guess.betas[1]).abs().max() > 1e-6
+
+
+def test_the_backbone_is_vitposes() -> None:
+    """transformers' ViTPose with the same weights gives the same tokens."""
+    ours = small_network().backbone
+    settings = VitPoseBackboneConfig(
+        hidden_size=BACKBONE.width,
+        num_hidden_layers=BACKBONE.depth,
+        num_attention_heads=BACKBONE.heads,
+        mlp_ratio=BACKBONE.mlp_ratio,
+        layer_norm_eps=1e-6,
+    )
+    theirs = VitPoseBackbone(settings).eval()
+    theirs.load_state_dict(_as_transformers(ours.state_dict()))
+    crops = torch.randn(2, 3, 256, 192, generator=seeded())
+    with torch.no_grad():
+        expected = theirs(crops).feature_maps[-1]
+    torch.testing.assert_close(ours(crops), expected)
+
+
+def _as_transformers(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The backbone's weights under the names that transformers gives them."""
+    named = {}
+    for name, weight in weights.items():
+        for theirs, our in (
+            ("embeddings.position_embeddings", "pos_embed"),
+            ("embeddings.patch_embeddings.projection", "patch_embed.proj"),
+            ("encoder.layer", "blocks"),
+            ("layernorm_before", "norm1"),
+            ("layernorm_after", "norm2"),
+            ("attention.output.dense", "attn.proj"),
+            ("layernorm", "last_norm"),
+        ):
+            name = name.replace(our, theirs)
+        if "attn.qkv" in name:
+            for part, third in zip(("query", "key", "value"), weight.chunk(3), strict=True):
+                named[name.replace("attn.qkv", f"attention.attention.{part}")] = third
+        else:
+            named[name] = weight
+    return named
 
 
 def test_the_strips_beside_the_backbones_view_do_not_matter() -> None:
