@@ -44,6 +44,9 @@ def test_every_job_runs_and_a_second_call_has_nothing_to_do(tmp_path):
     assert first["rows"]["metrics"] == 12
     assert first["statuses"]["render: ok"] == 2
     assert first["repeated_reference"]["psnr"] > 10
+    own = [iou for name, iou in first["alignment_iou"].items() if "-moves-as-" not in name]
+    assert len(first["alignment_iou"]) == 8
+    assert min(own) > 0.6  # the reference's own body on the person the detector saw
     assert first["notes"] == ["image encoder without trained weights"]
     assert probe_video(Path(first["video"])).frames > 20
     page = Path(first["report"]).read_text()

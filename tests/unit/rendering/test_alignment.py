@@ -134,7 +134,7 @@ def test_score_sinks_with_the_place_and_is_zero_beside_the_person(rasterizer: Ra
     """The farther the body stands beside the person, the less; where they do not meet, nothing."""
     mask = drawn_mask(first_frame(MOTION), rasterizer)
     shifts = (0.0, 0.05, 0.2, 1.5)
-    moved = [replace(MOTION, transl=MOTION.transl + np.float32([x, 0, 0])) for x in shifts]
+    moved = [replace(MOTION, transl=MOTION.transl + np.array([x, 0, 0], np.float32)) for x in shifts]
     scores = [alignment_score(track, mask, BODY, rasterizer) for track in moved]
     assert scores == sorted(scores, reverse=True)
     assert scores[-1] == 0.0
@@ -152,7 +152,7 @@ def test_score_is_the_share_of_the_union(rasterizer: Rasterizer) -> None:
 
 def test_score_of_nothing_on_nothing_is_zero(rasterizer: Rasterizer) -> None:
     """A body outside of the picture and an empty mask score 0, not NaN."""
-    away = replace(MOTION, transl=MOTION.transl + np.float32([50, 0, 0]))
+    away = replace(MOTION, transl=MOTION.transl + np.array([50, 0, 0], np.float32))
     empty = np.zeros((512, 512), np.uint8)
     assert alignment_score(away, empty, BODY, rasterizer) == 0.0
 

@@ -120,7 +120,7 @@ def test_no_orbit_puts_a_body_behind_the_camera(
 ) -> None:
     """However far somebody walks across a near camera's view, all skin stays in front of it."""
     track = random_track(seed, 2)
-    transl = track.transl + np.float32([[-reach, 0, 0], [reach, 0, 0]])
+    transl = track.transl + np.array([[-reach, 0, 0], [reach, 0, 0]], np.float32)
     seen = orbit(replace(track, transl=transl), BODY, azimuth, elevation)
     assert BODY.joints(seen)[..., 2].min() > CLEARANCE_M - 1e-4
     assert BODY.vertices(seen)[..., 2].min() > 0
@@ -128,7 +128,7 @@ def test_no_orbit_puts_a_body_behind_the_camera(
 
 def test_a_camera_that_steps_back_keeps_the_person_where_they_were_in_the_picture() -> None:
     """The pivot recedes along the camera's line to it, by one factor for all frames."""
-    transl = np.float32([[-6, 0.4, 3], [6, 0.4, 3]])
+    transl = np.array([[-6, 0.4, 3], [6, 0.4, 3]], np.float32)
     track = replace(select_frames(WALK, [0, 1]), transl=transl)
     pivot = root_path(track, BODY).mean(0)
     seen = root_path(orbit(track, BODY, np.pi / 2), BODY).mean(0)
@@ -314,7 +314,7 @@ def test_a_mirrored_wave_is_made_with_the_other_hand() -> None:
     still = facing_camera()
     pose = still.body_pose.copy()
     pose[:, SMPL_JOINTS.index("left_shoulder") - 1, 2] = 1.2
-    track = replace(still, body_pose=pose, transl=np.float32([[0.5, 0, 5]]))
+    track = replace(still, body_pose=pose, transl=np.array([[0.5, 0, 5]], np.float32))
     left, right = SMPL_JOINTS.index("left_wrist"), SMPL_JOINTS.index("right_wrist")
     before, after = BODY.joints(track)[0], BODY.joints(mirrored(track, BODY))[0]
     assert before[left, 1] < before[right, 1] - 0.3
@@ -348,9 +348,9 @@ def facing_camera() -> BodyTrack:
     one = select_frames(WALK, [0])
     return replace(
         one,
-        global_orient=np.float32([[np.pi, 0, 0]]),
+        global_orient=np.array([[np.pi, 0, 0]], np.float32),
         body_pose=np.zeros((1, 23, 3), np.float32),
-        transl=np.float32([[0, 0, 5]]),
+        transl=np.array([[0, 0, 5]], np.float32),
     )
 
 

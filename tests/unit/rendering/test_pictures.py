@@ -26,7 +26,7 @@ def rasterizer() -> Rasterizer:
 
 
 def body_pixels(picture: np.ndarray) -> np.ndarray:
-    return (np.abs(picture.astype(int) - GROUND) > 12).any(-1)
+    return np.abs(picture.astype(int) - GROUND).max(axis=-1) > 12
 
 
 def colour_balance(picture: np.ndarray) -> np.ndarray:
@@ -48,7 +48,7 @@ def test_frames_are_as_high_as_asked_and_hold_a_whole_body(rasterizer: Rasterize
 def test_tracks_of_one_camera_share_their_view(rasterizer: Rasterizer) -> None:
     """Half a metre to the right in the scene is to the right on the sheet, at the same size."""
     still = select_frames(MOTION, [0])
-    aside = replace(still, transl=still.transl + np.float32([0.5, 0, 0]))
+    aside = replace(still, transl=still.transl + np.array([0.5, 0, 0], np.float32))
     here, there = (film[0] for film in draw_bodies([still, aside], BODY, rasterizer, 96))
     assert here.shape == there.shape
     columns = [np.flatnonzero(body_pixels(frame).any(0)).mean() for frame in (here, there)]
@@ -108,7 +108,7 @@ def test_what_cannot_be_drawn_is_said(rasterizer: Rasterizer) -> None:
         draw_bodies([MOTION], BODY, rasterizer, 64, "sepia")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="16 pixels, got 4"):
         draw_bodies([MOTION], BODY, rasterizer, 4)
-    away = replace(MOTION, transl=MOTION.transl + np.float32([90, 0, 0]))
+    away = replace(MOTION, transl=MOTION.transl + np.array([90, 0, 0], np.float32))
     with pytest.raises(ValueError, match="outside of it"):
         draw_bodies([away], BODY, rasterizer, 64)
 
