@@ -146,7 +146,7 @@ def draw_depth(buffers: Buffers) -> UInt8[np.ndarray, "frames height width 1"]:
         zip(buffers.z, buffers.mask, buffers.part, strict=True)
     ):
         if mask.any():
-            extent = (z.min(where=mask, initial=np.inf), z.max(where=mask, initial=-np.inf))
+            extent = (float(z[mask].min()), float(z[mask].max()))
             encode_depth(z, part, extent, picture[frame, ..., 0])
     return picture
 

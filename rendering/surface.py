@@ -206,11 +206,11 @@ def light_grey(light, table):
 def encode_depth(
     z: Float32[np.ndarray, "height width"],
     owner: Int32[np.ndarray, "height width"],
-    extent: tuple[np.float32, np.float32],
+    extent: tuple[float, float],
     picture: UInt8[np.ndarray, "height width"],
 ) -> None:
     """Nearness where ``owner`` is not negative, linear in z: nearest 255, farthest 0."""
-    nearest, farthest = extent
+    nearest, farthest = np.float32(extent[0]), np.float32(extent[1])
     scale = np.float32(255.0) / (farthest - nearest) if farthest > nearest else np.float32(0.0)
     for i in range(z.shape[0]):
         for j in range(z.shape[1]):

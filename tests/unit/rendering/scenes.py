@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 from benchmarks.official_render import compare_folder
 from dataset.records import Camera
 from rendering.colours import vertex_colours
+from rendering.maps import BodyMaps, draw_body
 from rendering.mesh import Mesh
 from rendering.overlay import overlay_body
 from rendering.rasterizer import (
@@ -136,6 +137,12 @@ def opened(backend: Backend) -> Rasterizer:
 def draw(backend: Backend, drawn: Scene) -> Buffers:
     """Rasterise, wherever this runs."""
     return opened(backend).rasterize(*drawn)
+
+
+def draw_body_maps(backend: Backend, drawn: Scene) -> BodyMaps:
+    """Draw the maps that show the body, wherever this runs."""
+    vertices, mesh, camera = drawn
+    return draw_body(opened(backend), mesh, vertices, camera)
 
 
 def compare_with_official(backend: Backend, folder: Path) -> dict[str, float]:

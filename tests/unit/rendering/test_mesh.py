@@ -54,7 +54,7 @@ def test_normals_agree_with_the_definition_and_turn_with_the_body(seed: int) -> 
     triangles = np.concatenate((quads[:, :3], quads[:, (0, 2, 3)])).astype(np.int32)
     normals = vertex_normals(vertices[None], triangles)[0]
     np.testing.assert_allclose(normals, slow_normals(vertices, triangles), atol=1e-5)
-    turn = Rotation.random(rng=seed)
+    turn = Rotation.random(rng=rng)
     turned = vertex_normals(turn.apply(vertices).astype(np.float32)[None], triangles)[0]
     np.testing.assert_allclose(turned, turn.apply(normals), atol=1e-5)
 
