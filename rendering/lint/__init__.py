@@ -1,0 +1,1 @@
+"""The map linter: do maps, whoever drew them, follow the conventions the weights expect."""

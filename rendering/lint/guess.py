@@ -1,0 +1,63 @@
+"""Which map a picture is, from what it shows."""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import UInt8
+
+from rendering.lint.frame import (
+    MAX_COLOURED,
+    Frame,
+    brightness,
+    coloured_share,
+    make_frame,
+    settle_backgrounds,
+    shrunk,
+)
+from rendering.lint.normals import length_errors
+from rendering.lint.palette import pure_pixels
+
+_NORMAL_ERROR = 0.08
+_PURE_SHARE = 0.3
+_DARK_SHARE = 0.3
+
+
+def guess_map(picture: np.ndarray) -> str:
+    """The map's name: mask, depth, normal, semantic_map or dwpose.
+
+    Raises:
+        ValueError: None of them is likely; the caller must say which it is.
+    """
+    picture = picture[..., :3] if picture.shape[2] > 3 else picture
+    if picture.shape[2] == 1 or coloured_share(picture) <= MAX_COLOURED:
+        return _guess_grey(picture[..., 0])
+    settled, _ = settle_backgrounds({"semantic_map": picture.astype(np.uint8)})
+    cleared = settled["semantic_map"]
+    frame = make_frame({"normal": cleared, "semantic_map": cleared})
+    body = frame.silhouettes["semantic_map"]
+    if float((brightness(cleared) < 20).mean()) < _DARK_SHARE or not body.any():
+        raise _unknown()
+    return _guess_colour(frame, body)
+
+
+def _guess_grey(picture: UInt8[np.ndarray, "height width"]) -> str:
+    extreme = float(((picture < 16) | (picture > 239)).mean())
+    drawn = picture[picture >= 16]
+    bright = float((drawn > 239).mean()) if len(drawn) else 0.0
+    return "mask" if extreme > 0.9 and bright > 0.8 else "depth"
+
+
+def _guess_colour(frame: Frame, body: np.ndarray) -> str:
+    picture = frame.pictures["normal"]
+    inner = shrunk(body, 3)
+    if float(inner.sum()) < 0.15 * float(body.sum()):
+        return "dwpose"  # lines and discs, nothing that is wide
+    if min(length_errors(picture[inner] / 255.0).values()) < _NORMAL_ERROR:
+        return "normal"
+    if len(pure_pixels(frame, picture, lossy=True)) > _PURE_SHARE * float(body.sum()):
+        return "semantic_map"
+    raise _unknown()
+
+
+def _unknown() -> ValueError:
+    return ValueError("cannot tell which map this is; say it with --map")
