@@ -134,7 +134,9 @@ def test_score_sinks_with_the_place_and_is_zero_beside_the_person(rasterizer: Ra
     """The farther the body stands beside the person, the less; where they do not meet, nothing."""
     mask = drawn_mask(first_frame(MOTION), rasterizer)
     shifts = (0.0, 0.05, 0.2, 1.5)
-    moved = [replace(MOTION, transl=MOTION.transl + np.array([x, 0, 0], np.float32)) for x in shifts]
+    moved = [
+        replace(MOTION, transl=MOTION.transl + np.array([x, 0, 0], np.float32)) for x in shifts
+    ]
     scores = [alignment_score(track, mask, BODY, rasterizer) for track in moved]
     assert scores == sorted(scores, reverse=True)
     assert scores[-1] == 0.0
