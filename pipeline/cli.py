@@ -285,6 +285,32 @@ def demo(
 
 
 @app.command()
+def lint(
+    path: Annotated[
+        Path, typer.Argument(help="A shard, a dataset, folders of maps, or a video of one map.")
+    ],
+    max_frames: Annotated[
+        int, typer.Option(min=1, help="Frames of a clip to look at, evenly spread.")
+    ] = 24,
+    map_: Annotated[
+        str | None,
+        typer.Option("--map", help="Which map a single video shows; none: guessed from it."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
+) -> None:
+    """Say whether maps follow the conventions that the released weights expect, and if not, why.
+
+    Looks at normal axes and encoding, depth direction and range, the semantic palette, the
+    skeleton's drawing, silhouettes, edges, frame counts and sizes (docs/conventions.md). PATH is a
+    Parquet file of the `guidance` table, a dataset folder, clip folders in the official layout
+    (`depth/0000.png`, ...), or a video. Exit status: 0 clean, 1 errors found, 2 a wrong call.
+    """
+    from pipeline.lint_command import run_lint
+
+    raise typer.Exit(run_lint(path, map_name=map_, max_frames=max_frames, as_json=as_json))
+
+
+@app.command()
 def doctor() -> None:
     """Say what this machine has (GL, GPU, FFmpeg, compiler, models, Ray), and what to do."""
     from pipeline.doctor import print_findings

@@ -130,7 +130,7 @@ def through_x264(pictures: np.ndarray, *, quality: int = 23) -> np.ndarray:
             container.mux(stream.encode(av.VideoFrame.from_ndarray(rgb, format="rgb24")))
         container.mux(stream.encode(None))
     file.seek(0)
-    with av.open(file) as container:
+    with av.open(file, "r") as container:
         frames = np.stack([f.to_ndarray(format="rgb24") for f in container.decode(video=0)])
     return frames[..., : pictures.shape[3]]
 
@@ -140,5 +140,6 @@ def through_jpeg(pictures: np.ndarray, *, quality: int = 90) -> np.ndarray:
     done = []
     for picture in pictures:
         _, data = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
-        done.append(cv2.imdecode(data, cv2.IMREAD_UNCHANGED).reshape(picture.shape)[..., ::-1])
+        decoded = np.asarray(cv2.imdecode(data, cv2.IMREAD_UNCHANGED))
+        done.append(decoded.reshape(picture.shape)[..., ::-1])
     return np.stack(done)
