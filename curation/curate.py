@@ -12,6 +12,7 @@ from pydantic import Field
 from curation.looking import Looked, look_through, without_bystanders
 from curation.people.detector import PoseDetector
 from curation.people.mediapipe import MediaPipeDetector, PeopleSettings
+from curation.people.subject import SubjectRule
 from curation.people.tracking import MAX_GAP_FRAMES, Track
 from curation.scores import score_clip
 from curation.shots import ShotFinder, ShotSettings
@@ -32,7 +33,8 @@ class CurateSettings(Settings):
         default=3,
         ge=1,
         le=MAX_GAP_FRAMES + 1,
-        description="People are searched in every n-th frame",
+        description="People are searched in every n-th frame, and where somebody comes or goes in "
+        "every one",
     )
     min_clip_seconds: float = Field(default=1.0, gt=0, description="Shorter spans are no clips")
     max_clip_seconds: float = Field(
@@ -47,6 +49,12 @@ class CurateSettings(Settings):
         le=1,
         description="Smaller boxes, relative to the largest, are background",
     )
+    subject: SubjectRule = Field(
+        # What is wanted of a shot is frames; size and place depend on who stands in front.
+        default="longest",
+        description="Whose clip it is where several people are: the largest in the picture, the "
+        "most central, or who is there longest",
+    )
     shots: ShotSettings = ShotSettings()
 
 
@@ -54,7 +62,7 @@ class CurateStage:
     """``videos`` row -> ``clips`` rows; the detector is made in ``load``, in the worker."""
 
     name = "curate"
-    version = 1
+    version = 2
     cpus = 1.0
     gpus = 0.0
 
@@ -112,6 +120,8 @@ class CurateStage:
             shot,
             min_frames=round(settings.min_clip_seconds * settings.fps),
             max_frames=round(settings.max_clip_seconds * settings.fps),
+            subject=settings.subject,
+            size=looked.size,
         )
         for span in spans:
             scores = self._scores(looked, tracks, span)
@@ -121,11 +131,12 @@ class CurateStage:
     def _place(
         self, item: dict[str, Any], looked: Looked, track: Track, span: Span
     ) -> dict[str, Any]:
-        """Where a clip lies; times are the file's, boxes in pixels of the source."""
+        """Where a clip lies: times are the file's, boxes in pixels of the source."""
         fps = self._settings.fps
         begin = item.get("start_seconds") or 0.0
         to_source = np.array([item["width"] / looked.size[0], item["height"] / looked.size[1]] * 2)
-        boxes = track.between(span.start, span.end) * to_source
+        part = track.part(span.start, span.end)
+        boxes = part.boxes[:, :4] * to_source
         return {
             "clip_id": f"{item['source_id']}-{span.start:06d}-{span.frames:04d}",
             "source_id": item["source_id"],
@@ -138,6 +149,7 @@ class CurateStage:
             "width": item["width"],
             "height": item["height"],
             "boxes": boxes.astype(np.float32).ravel().tolist(),
+            "filled_frames": np.flatnonzero(part.filled).tolist(),
         }
 
     def _scores(
@@ -149,9 +161,9 @@ class CurateStage:
             return None
         return score_clip(
             sightings,
-            track.between(span.start, span.end),
+            track.part(span.start, span.end).boxes[:, :4],
             people_present(tracks, span.start, span.end).sum(axis=0),
-            looked_at=len(looked.looked_at(span.start, span.end)),
+            looked_at=len(looked.regular_looks(span.start, span.end)),
             size=looked.size,
             fps=self._settings.fps,
         )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from jaxtyping import Float32, UInt8
@@ -18,46 +19,55 @@ from curation.shots import ShotFinder
 class Looked:
     """What a pass leaves behind: a few numbers a frame, whatever the video's length.
 
-    ``people`` and ``sharpness`` hold an entry for every ``stride``-th frame; ``size`` is width and
-    height of the frames that were looked at.
+    ``looked_at`` are the numbers of the frames that were searched for people: every ``stride``-th,
+    and more where people come and go. ``people`` and ``sharpness`` hold an entry for each of them;
+    ``size`` is width and height of the frames.
     """
 
     frames: int
     size: tuple[int, int]
     stride: int
     shots: list[tuple[int, int]]
+    looked_at: list[int]
     people: list[list[PersonBox]]
     sharpness: list[list[float]]
 
-    def looked_at(self, start: int, end: int) -> range:
-        """Steps (indices of ``people``) of the frames from ``start`` to ``end`` (exclusive)."""
-        return range(-(-start // self.stride), -(-end // self.stride))
+    def regular_looks(self, start: int, end: int) -> range:
+        """The ``stride``-th frames from ``start`` to ``end`` (exclusive)."""
+        return range(-(-start // self.stride) * self.stride, end, self.stride)
 
     def tracks(self, shot: tuple[int, int], *, min_frames: int) -> list[Track]:
         """Who is seen in a shot for at least ``min_frames``, longest first.
 
-        Tracks begin and end with looked-at frames, so each is held until just before the next one.
+        Tracks begin and end with sightings; each is held from just after the look before it until
+        just before the look after it.
         """
-        steps = self.looked_at(*shot)
-        found = [_rows(self.people[step]) for step in steps]
-        tracks = track_people(found, first_frame=steps.start * self.stride, stride=self.stride)
-        return [
-            track.extended(self.stride - 1, start=shot[0], end=shot[1])
-            for track in tracks
-            if len(track.sightings) * self.stride >= min_frames
-        ]
+        looks = slice(*(bisect_left(self.looked_at, edge) for edge in shot))
+        looked_at = self.looked_at[looks]
+        tracks = track_people([_rows(people) for people in self.people[looks]], looked_at)
+        edges = [shot[0], *looked_at, shot[1]]
+        held = []
+        for track in tracks:
+            regular = sum(frame % self.stride == 0 for frame, _ in track.sightings)
+            if regular * self.stride >= min_frames:
+                before = bisect_left(looked_at, track.frames[0])
+                after = bisect_left(looked_at, track.frames[-1]) + 2
+                held.append(track.held(edges[before] + (before > 0), edges[after]))
+        return held
 
     def sightings(self, track: Track, start: int, end: int) -> list[Sighting]:
-        """A track's person in the looked-at frames from ``start`` to ``end`` (exclusive)."""
-        return [
-            Sighting(
-                frame=frame,
-                person=self.people[frame // self.stride][index],
-                sharpness=self.sharpness[frame // self.stride][index],
-            )
-            for frame, index in track.sightings
-            if start <= frame < end
-        ]
+        """A track's person in the regular looks from ``start`` to ``end`` (exclusive).
+
+        Other looks are left out, as scores are to weigh all times alike.
+        """
+        regular = self.regular_looks(start, end)
+        found = []
+        for frame, index in track.sightings:
+            if frame in regular:
+                look = bisect_left(self.looked_at, frame)
+                person, sharp = self.people[look][index], self.sharpness[look][index]
+                found.append(Sighting(frame=frame, person=person, sharpness=sharp))
+        return found
 
 
 def look_through(
@@ -69,31 +79,67 @@ def look_through(
 ) -> Looked:
     """Looks at every frame once, and for people in every ``stride``-th one.
 
-    A picture that only repeats the one looked at before (a slow source at a higher rate) costs
-    nothing: the people in it are the same.
+    Where their number has changed since the look before, the frames in between are searched too:
+    so it is known to the frame when somebody came, went or was hidden.
     """
-    count, looked = 0, np.zeros((0, 0, 3), np.uint8)
-    people: list[list[PersonBox]] = []
-    sharp: list[list[float]] = []
+    looks = _Looks(detector=detector)
+    between: list[np.ndarray] = []
+    count = 0
     for frame in frames:
         finder.add(frame)
-        if count % stride == 0 and np.array_equal(frame, looked):
-            people.append(people[-1])
-            sharp.append(sharp[-1])
-        elif count % stride == 0:
-            found = detector.find_people(frame, people[-1] if people else ())
-            people.append(found)
-            sharp.append([sharpness(frame, person.box) for person in found])
-            looked = frame
+        if count % stride:
+            between.append(frame)
+        else:
+            looks.look(count, frame, between)
+            between = []
         count += 1
     return Looked(
         frames=count,
-        size=(looked.shape[1], looked.shape[0]),
+        size=(looks.last.shape[1], looks.last.shape[0]),
         stride=stride,
         shots=finder.shots(),
-        people=people,
-        sharpness=sharp,
+        looked_at=looks.looked_at,
+        people=looks.people,
+        sharpness=looks.sharpness,
     )
+
+
+@dataclass(slots=True, kw_only=True)
+class _Looks:
+    """Searches frames for people, and keeps what was found where."""
+
+    detector: PoseDetector
+    last: np.ndarray = field(default_factory=lambda: np.zeros((0, 0, 3), np.uint8))
+    looked_at: list[int] = field(default_factory=list)
+    people: list[list[PersonBox]] = field(default_factory=list)
+    sharpness: list[list[float]] = field(default_factory=list)
+
+    def look(self, number: int, frame: np.ndarray, between: list[np.ndarray]) -> None:
+        """Search a frame, and those just before it if somebody came or went since."""
+        found, sharp = self._search(frame)
+        if self.people and len(found) != len(self.people[-1]):
+            for earlier, picture in enumerate(between, number - len(between)):
+                self._keep(earlier, picture, *self._search(picture))
+        self._keep(number, frame, found, sharp)
+
+    def _search(self, frame: np.ndarray) -> tuple[list[PersonBox], list[float]]:
+        """The people in a frame, looked for where they were, and how sharp each of them is.
+
+        A picture that only repeats the one before (a slow source at a higher rate) costs nothing:
+        the people in it are the same.
+        """
+        if np.array_equal(frame, self.last):
+            return self.people[-1], self.sharpness[-1]
+        found = self.detector.find_people(frame, self.people[-1] if self.people else ())
+        return found, [sharpness(frame, person.box) for person in found]
+
+    def _keep(
+        self, number: int, frame: np.ndarray, found: list[PersonBox], sharp: list[float]
+    ) -> None:
+        self.looked_at.append(number)
+        self.people.append(found)
+        self.sharpness.append(sharp)
+        self.last = frame
 
 
 def without_bystanders(tracks: list[Track], share: float) -> list[Track]:

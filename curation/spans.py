@@ -12,6 +12,7 @@ from itertools import pairwise
 import numpy as np
 from jaxtyping import Bool
 
+from curation.people.subject import SubjectRule, choose_subject
 from curation.people.tracking import Track
 
 _NOBODY, _SEVERAL = -1, -2  # beside the index of the one track that is present
@@ -41,43 +42,66 @@ def people_present(
 
 
 def candidate_spans(
-    tracks: Sequence[Track], shot: tuple[int, int], *, min_frames: int, max_frames: int
+    tracks: Sequence[Track],
+    shot: tuple[int, int],
+    *,
+    min_frames: int,
+    max_frames: int,
+    subject: SubjectRule,
+    size: tuple[int, int],
 ) -> list[Span]:
     """Spans of a shot that are worth a row each, in order of time.
 
     Where exactly one person is present for at least ``min_frames``, that is a span; where several
-    are, that is a span of whoever is there longest (to be rejected, and told of). A shot with
-    people but without such a run is one span, of its longest track. Spans longer than
-    ``max_frames`` are cut into equal parts.
+    are, that is a span of the subject among them (to be rejected, and told of). A shot with people
+    but without such a run is one span, of its subject. Spans longer than ``max_frames`` are cut
+    into equal parts.
+
+    Args:
+        subject: The rule that chooses the subject among several (``choose_subject``).
+        size: Width and height of the picture that the tracks' boxes lie in.
     """
-    present = people_present(tracks, *shot)
-    if not present.any():
+    everywhere = _several(tracks, shot, subject, size)
+    if everywhere is None:
         return []
-    runs = [run for run in _runs(present, shot[0]) if run.frames >= min_frames]
-    if not runs:
-        subject = int(present.sum(axis=1).argmax())
-        runs = [_presence(present[subject], subject, shot[0])]
-    return [part for run in runs for part in _parts(run, max_frames)]
+    runs = []
+    for start, end, alone in _runs(people_present(tracks, *shot), shot[0]):
+        if alone is not None:
+            run = Span(start=start, end=end, subject=alone)
+        else:
+            run = _several(tracks, (start, end), subject, size)
+        if run is not None and run.frames >= min_frames:
+            runs.append(run)
+    return [part for run in runs or [everywhere] for part in _parts(run, max_frames)]
 
 
-def _runs(present: Bool[np.ndarray, "tracks frames"], first: int) -> list[Span]:
-    """Stretches with the same one person alone, or with several; without those with nobody."""
+def _runs(
+    present: Bool[np.ndarray, "tracks frames"], first: int
+) -> list[tuple[int, int, int | None]]:
+    """Stretches, each with the index of the one who is there alone, or None for several."""
     count = present.sum(axis=0)
     kind = np.select([count == 0, count == 1], [_NOBODY, present.argmax(axis=0)], _SEVERAL)
     edges = [0, *(np.flatnonzero(np.diff(kind)) + 1).tolist(), len(kind)]
-    runs = []
-    for start, end in pairwise(edges):
-        subject = int(kind[start])
-        if subject == _SEVERAL:
-            subject = int(present[:, start:end].sum(axis=1).argmax())
-        if subject != _NOBODY:
-            runs.append(_presence(present[subject, start:end], subject, first + start))
-    return runs
+    return [
+        (first + start, first + end, None if kind[start] == _SEVERAL else int(kind[start]))
+        for start, end in pairwise(edges)
+        if kind[start] != _NOBODY
+    ]
 
 
-def _presence(there: Bool[np.ndarray, " frames"], subject: int, first: int) -> Span:
-    frames = np.flatnonzero(there)
-    return Span(start=first + int(frames[0]), end=first + int(frames[-1]) + 1, subject=subject)
+def _several(
+    tracks: Sequence[Track], run: tuple[int, int], rule: SubjectRule, size: tuple[int, int]
+) -> Span | None:
+    """Where the subject of a run is present in it; None where nobody is."""
+    parts = []
+    for index, track in enumerate(tracks):
+        start, end = max(run[0], int(track.frames[0])), min(run[1], int(track.frames[-1]) + 1)
+        if start < end:
+            parts.append((index, track.part(start, end)))
+    if not parts:
+        return None
+    index, chosen = parts[choose_subject([part for _, part in parts], rule, size)]
+    return Span(start=int(chosen.frames[0]), end=int(chosen.frames[-1]) + 1, subject=index)
 
 
 def _parts(span: Span, max_frames: int) -> list[Span]:

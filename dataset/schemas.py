@@ -48,6 +48,7 @@ SCHEMAS: dict[str, pa.Schema] = {
         ("width", pa.int32()),
         ("height", pa.int32()),
         ("boxes", _FLOATS),
+        ("filled_frames", _INTS),
         ("persons_mean", pa.float32()),
         ("persons_max", pa.int32()),
         ("second_person_share", pa.float32()),

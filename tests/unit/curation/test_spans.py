@@ -5,21 +5,31 @@ from __future__ import annotations
 from itertools import pairwise
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from curation.people.subject import SubjectRule, choose_subject
 from curation.people.tracking import Track
 from curation.spans import candidate_spans, people_present
 
+SIZE = (200, 100)
 
-def _track(start: int, end: int) -> Track:
+
+def _track(start: int, end: int, box: tuple[float, ...] = (0, 0, 1, 1)) -> Track:
+    frames = np.arange(start, end)
     return Track(
-        frames=np.arange(start, end), boxes=np.zeros((end - start, 5), np.float32), sightings=()
+        frames=frames,
+        boxes=np.tile(np.float32([*box, 1]), (len(frames), 1)),
+        filled=np.zeros(len(frames), bool),
+        sightings=(),
     )
 
 
-def _spans(tracks: list[Track], shot: tuple[int, int]) -> list[tuple[int, int, int]]:
-    found = candidate_spans(tracks, shot, min_frames=30, max_frames=100)
+def _spans(
+    tracks: list[Track], shot: tuple[int, int], subject: SubjectRule = "longest"
+) -> list[tuple[int, int, int]]:
+    found = candidate_spans(tracks, shot, min_frames=30, max_frames=100, subject=subject, size=SIZE)
     return [(span.start, span.end, span.subject) for span in found]
 
 
@@ -52,6 +62,49 @@ def test_long_spans_are_cut_evenly() -> None:
     assert _spans([_track(0, 250)], (0, 250)) == [(0, 83, 0), (83, 167, 0), (167, 250, 0)]
 
 
+PASSER_BY = _track(40, 110, (90, 0, 190, 100))  # large, on the right
+SMALL = _track(0, 110, (20, 30, 40, 70))
+IN_THE_MIDDLE = _track(35, 100, (90, 40, 110, 60))
+
+
+@pytest.mark.parametrize(("rule", "chosen"), [("longest", 0), ("largest", 1), ("central", 2)])
+def test_the_rule_chooses_the_subject(rule: SubjectRule, chosen: int) -> None:
+    """Whoever is there longest, covers most, or is nearest to the middle."""
+    assert choose_subject([SMALL, PASSER_BY, IN_THE_MIDDLE], rule, SIZE) == chosen
+
+
+def test_who_is_hardly_there_is_not_central() -> None:
+    """Crossing the middle for less than half the time of the longest does not make a subject."""
+    crossing = _track(0, 54, (95, 40, 105, 60))
+    assert choose_subject([SMALL, crossing], "central", SIZE) == 0
+    assert choose_subject([SMALL, _track(0, 55, (95, 40, 105, 60))], "central", SIZE) == 1
+
+
+def test_largest_is_over_all_frames() -> None:
+    """A quarter of the area for ten times as long is more."""
+    short, long = _track(0, 10, (0, 0, 100, 100)), _track(0, 100, (0, 0, 50, 50))
+    assert choose_subject([short, long], "largest", SIZE) == 1
+
+
+def test_nobody_and_unknown_rules_are_refused() -> None:
+    """A caller's mistake is named."""
+    with pytest.raises(ValueError, match="at least one track"):
+        choose_subject([], "longest", SIZE)
+    with pytest.raises(ValueError, match="largest, central, longest"):
+        choose_subject([SMALL], "first", SIZE)  # pyright: ignore[reportArgumentType]
+
+
+@pytest.mark.parametrize(
+    ("rule", "span"),
+    [("longest", (30, 110, 0)), ("largest", (40, 110, 1)), ("central", (35, 100, 2))],
+)
+def test_a_crowded_span_is_its_subjects(rule: SubjectRule, span: tuple[int, int, int]) -> None:
+    """Where several are, the span reaches as far in it as its subject does."""
+    first = _track(30, 110, (20, 30, 40, 70))
+    other = _track(30, 110, (0, 30, 10, 70))  # so that nobody is alone
+    assert _spans([first, PASSER_BY, IN_THE_MIDDLE, other], (0, 110), rule) == [span]
+
+
 @given(
     st.lists(
         st.tuples(st.integers(0, 180), st.integers(1, 120)).map(
@@ -67,7 +120,9 @@ def test_spans_hold_their_subject_and_do_not_mix(people: list[tuple[int, int]]) 
     Only the one span of a shot without a run of 30 frames may be mixed.
     """
     tracks = [_track(*span) for span in people]
-    spans = candidate_spans(tracks, (0, 200), min_frames=30, max_frames=300)
+    spans = candidate_spans(
+        tracks, (0, 200), min_frames=30, max_frames=300, subject="longest", size=SIZE
+    )
     assert all(before.end <= after.start for before, after in pairwise(spans))
     for span in spans:
         own = people_present(tracks[span.subject : span.subject + 1], span.start, span.end)
