@@ -19,15 +19,18 @@ HEAD = HeadSettings(width=20, depth=2, heads=2, head_width=8, mlp_width=12)
 
 
 def small_network(seed: int = 0) -> Hmr2Network:
-    """Random weights; the camera stays near the mean one, so that bodies are in view."""
+    """Random weights that carry a crop's features to the end; the camera stays near the mean one,
+    so that bodies are in view."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         network = Hmr2Network(BACKBONE, HEAD)
         with torch.no_grad():
-            for weight in network.parameters():
-                weight.copy_(0.2 * torch.randn_like(weight))
-            network.smpl_head.deccam.weight.mul_(0.01)
-            network.smpl_head.deccam.bias.mul_(0.1)
+            for name, weight in network.named_parameters():
+                size = weight[0].numel() ** -0.5 if weight.ndim > 1 else 0.2
+                mean = 1.0 if "norm" in name and name.endswith("weight") else 0.0
+                weight.copy_(size * torch.randn_like(weight) + mean)
+            network.smpl_head.deccam.weight.mul_(0.05)
+            network.smpl_head.deccam.bias.mul_(0.05)
     return network.eval().requires_grad_(False)
 
 

@@ -91,12 +91,12 @@ def test_the_network_computes_what_plain_formulas_say() -> None:
     torch.testing.assert_close(guess.betas, betas)
     torch.testing.assert_close(guess.weak_camera, camera)
     torch.testing.assert_close(guess.rotations, rotations_from_6d(pose.unflatten(-1, (24, 6))))
-    assert (guess.betas[0] - guess.betas[1]).abs().max() > 1e-6
+    assert (guess.betas[0] - guess.betas[1]).abs().max() > 0.01
 
 
 def test_the_backbone_is_vitposes() -> None:
     """transformers' ViTPose with the same weights gives the same tokens."""
-    ours = small_network().backbone
+    ours = small_network().double().backbone
     settings = VitPoseBackboneConfig(
         hidden_size=BACKBONE.width,
         num_hidden_layers=BACKBONE.depth,
@@ -104,9 +104,9 @@ def test_the_backbone_is_vitposes() -> None:
         mlp_ratio=BACKBONE.mlp_ratio,
         layer_norm_eps=1e-6,
     )
-    theirs = VitPoseBackbone(settings).eval()
+    theirs = VitPoseBackbone(settings).eval().double()
     theirs.load_state_dict(_as_transformers(ours.state_dict()))
-    crops = torch.randn(2, 3, 256, 192, generator=seeded())
+    crops = torch.randn(2, 3, 256, 192, dtype=torch.float64, generator=seeded())
     with torch.no_grad():
         expected = theirs(crops).feature_maps[-1]
     torch.testing.assert_close(ours(crops), expected)
@@ -142,7 +142,7 @@ def test_the_strips_beside_the_backbones_view_do_not_matter() -> None:
     changed[..., :32] = changed[..., 224:] = 5.0
     torch.testing.assert_close(network(changed).betas, network(crops).betas, rtol=0, atol=0)
     changed[..., 32:34] = 5.0
-    assert (network(changed).betas - network(crops).betas).abs().max() > 1e-6
+    assert (network(changed).betas - network(crops).betas).abs().max() > 1e-3
 
 
 def test_six_numbers_are_the_first_two_columns() -> None:
