@@ -136,7 +136,9 @@ class BodyReader:
     ) -> Float32[np.ndarray, "frames 4"]:
         """The boxes of whoever the rule chooses, NaN where that person is not seen."""
         looked_at = range(0, len(frames), DETECT_EVERY)
-        tracks = track_people([self.detector.detect_people(frames[at]) for at in looked_at], looked_at)
+        tracks = track_people(
+            [self.detector.detect_people(frames[at]) for at in looked_at], looked_at
+        )
         if not tracks:
             raise ItemError("animate.no_person", f"{name} shows no person", status="rejected")
         size = (frames.shape[2], frames.shape[1])
