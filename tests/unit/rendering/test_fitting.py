@@ -9,8 +9,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks.fitting import measure
-from benchmarks.motions import MOTIONS, Noise, make_motion, observe, true_points
+from benchmarks.fitting import means, measure, run
+from benchmarks.motions import PERFECT, Noise, make_motion, observe, true_points
 from dataset.errors import ItemError
 from dataset.records import SMPL_JOINTS, BodyTrack, Camera, Keypoints
 from rendering.body_model import BodyModel
@@ -24,30 +24,31 @@ from rendering.smoothing import fill_gaps, smooth_rotations
 
 BODY = BodyModel.load()
 FITTER = KeypointFitter(BODY, FitSettings())
-PERFECT = Noise(pixels=0.0, landmark_m=0.0, missing=0.0)
 CAMERA = Camera(focal_length_px=10000.0, width=512, height=512)
 
 
 def fit(truth: BodyTrack, keypoints: Keypoints) -> dict[str, float]:
-    return measure(truth, FITTER.fit(keypoints, truth.camera, 30.0), BODY)
+    return measure(truth, FITTER.fit(keypoints, truth.camera, 30.0), BODY, keypoints)
 
 
-@pytest.mark.parametrize("name", MOTIONS)
-def test_known_motions_are_found_from_noisy_points(name: str) -> None:
-    """2 px, 25 mm in step over 0.3 s, 10 % missing: at most 35 mm root-aligned, 28 mm Procrustes,
-    no frame over 60 mm (a flipped limb would be), the height to 4 cm."""
-    truth = make_motion(name, 60, seed=3)
-    figures = fit(truth, observe(truth, BODY, Noise(), seed=3))
-    assert figures["mpjpe"] < 35
-    assert figures["pa_mpjpe"] < 28
-    assert figures["worst_frame"] < 60
-    assert figures["height"] < 40
+def test_known_motions_are_found_from_noisy_points() -> None:
+    """2 px and outliers, 25 mm in step over 0.3 s, 10 % and a limb for a second missing, legs taken
+    for each other: 35 mm root-aligned, 28 mm Procrustes; every clip as calm as the truth, no bone
+    that was seen turned round, the height to 4 cm."""
+    rows = run(frames=100, seeds=1, noise=Noise(), in_3d=True)
+    assert means(rows)["mpjpe"] < 35
+    assert means(rows)["pa_mpjpe"] < 28
+    for name, row in rows.items():
+        assert row["failed"] == 0, name
+        assert row["jitter"] < 1.2, name
+        assert row["flips"] == 0, name
+        assert row["height"] < 40, name
 
 
 def test_a_hundred_frames_take_less_than_a_minute() -> None:
     """One clip of 100 frames on one thread."""
     truth = make_motion("dance", 100, seed=4)
-    keypoints = observe(truth, BODY, Noise(), seed=4)
+    keypoints = observe(truth, BODY, Noise(limb_missing_seconds=0), seed=4)
     torch.set_num_threads(1)
     begun = time.perf_counter()
     figures = fit(truth, keypoints)
@@ -86,7 +87,7 @@ def test_a_limb_missing_for_a_second_is_bridged() -> None:
     body_3d[20:50, gone] = 0
     figures = fit(truth, Keypoints(points=points, body_3d=body_3d))
     assert figures["mpjpe"] < 40
-    assert figures["worst_frame"] < 120
+    assert figures["worst"] < 120
 
 
 def test_frames_without_any_point_are_bridged_and_marked() -> None:
@@ -98,7 +99,7 @@ def test_frames_without_any_point_are_bridged_and_marked() -> None:
     assert np.isnan(track.reprojection_error_px[15:25]).all()
     assert np.isfinite(track.reprojection_error_px[:15]).all()
     assert np.isfinite(track.transl).all()
-    assert measure(truth, track, BODY)["worst_frame"] < 200
+    assert measure(truth, track, BODY, keypoints)["worst"] < 200
 
 
 def test_points_in_the_picture_alone_give_a_body_that_faces_right() -> None:
@@ -144,7 +145,8 @@ def test_closed_form_start_is_near_the_truth() -> None:
     """From perfect landmarks the start alone is within 80 mm, before any optimisation."""
     truth = make_motion("walk", 10, seed=10)
     points = find_points(BODY).double()
-    evidence = make_evidence(observe(truth, BODY, PERFECT, 10), truth.camera, 30.0, 0.2)
+    keypoints = observe(truth, BODY, PERFECT, 10)
+    evidence = make_evidence(keypoints, truth.camera, 30.0, 0.2)
     begun = start(evidence, points, truth.camera)
     track = BodyTrack(
         betas=begun.betas.numpy().astype(np.float32),
@@ -154,20 +156,22 @@ def test_closed_form_start_is_near_the_truth() -> None:
         camera=truth.camera,
         reprojection_error_px=truth.reprojection_error_px,
     )
-    assert measure(truth, track, BODY)["mpjpe"] < 80
+    assert measure(truth, track, BODY, keypoints)["mpjpe"] < 80
 
 
 def test_gradient_is_the_costs() -> None:
     """The analytic gradient agrees with central differences, in every kind of unknown."""
     truth = make_motion("dance", 5, seed=11)
     points = find_points(BODY).double()
+    terms = TermSettings(outlier_deviations=1e3, turn_acceleration=1e3, trunk_acceleration=1e3,
+                         place_acceleration=1e3, depth_acceleration=1e3)  # fmt: skip
     problem = Problem(
         body=points,
         evidence=make_evidence(observe(truth, BODY, Noise(), 11), truth.camera, 30.0, 0.2),
         camera=truth.camera,
-        settings=TermSettings(outlier_deviations=1e3, turn_acceleration=1e3, trunk_acceleration=1e3,
-                              place_acceleration=1e3, depth_acceleration=1e3),
-    )  # fmt: skip
+        settings=terms,
+        accelerations=terms.accelerations(),
+    )
     unknowns = start(problem.evidence, points, truth.camera)
     model = problem.normal_equations(unknowns)
     still, shape = torch.zeros(5, 69, dtype=torch.float64), torch.zeros(10, dtype=torch.float64)
@@ -195,6 +199,7 @@ def test_banded_step_solves_the_whole_system() -> None:
         evidence=make_evidence(observe(truth, BODY, Noise(), 12), truth.camera, 30.0, 0.2),
         camera=truth.camera,
         settings=TermSettings(),
+        accelerations=TermSettings().accelerations(),
     )
     model = problem.normal_equations(start(problem.evidence, points, truth.camera))
     frames, size = model.gradient.shape
@@ -271,4 +276,4 @@ def test_landmarks_that_face_the_wrong_way_are_not_believed() -> None:
     wrong[18:21, :, :3] *= np.array([-1, 1, -1], np.float32)  # turned by 180 degrees
     figures = fit(truth, replace(keypoints, body_3d=wrong))
     assert figures["mpjpe"] < 30
-    assert figures["worst_frame"] < 120
+    assert figures["worst"] < 120
