@@ -31,6 +31,7 @@ from rendering.maps import draw_maps
 from rendering.point_transfer import transfer_points
 from rendering.rasterizer import open_rasterizer
 from rendering.render import RenderSettings
+from rendering.skeleton import smpl_to_wholebody_points
 from rendering.track import select_frames
 from training.champ.autoencoder import Autoencoder
 from training.champ.checkpoints import load
@@ -54,6 +55,12 @@ class AnimateSettings(Settings):
         default="relative",
         description="relative: the reference's place plus the motion's path scaled by body height; "
         "constant: the reference's place, as the official code does",
+    )
+    skeleton: Literal["transferred", "body"] = Field(
+        default="transferred",
+        description="Whose points the dwpose map shows; transferred: those seen on the motion, "
+        "carried onto the aligned body; body: the aligned body's joints, for a network that was "
+        "trained with render.skeleton=body",
     )
     fps: float = Field(default=30.0, gt=0, description="Frame rate at which motion videos are read")
     subject: SubjectRule = Field(
@@ -160,16 +167,25 @@ class AnimateStage:
 
     def _draw(self, motion: Motion, frames: range, aligned: BodyTrack) -> GuidanceMaps:
         """The frames of a motion made by the reference's body, as large as the reference is."""
+        points = self._points(motion, frames, aligned)
+        vertices = self._body.vertices(aligned)
+        return draw_maps(self._rasterizer, self._body.mesh, vertices, points, aligned.camera)
+
+    def _points(
+        self, motion: Motion, frames: range, aligned: BodyTrack
+    ) -> Float32[np.ndarray, "frames 133 3"]:
+        """The points of the skeleton that is drawn, on the aligned body."""
+        joints = self._body.joints(aligned)
+        if self.settings.skeleton == "body":
+            return smpl_to_wholebody_points(joints, aligned)
         source = select_frames(motion.track, frames)
-        points = transfer_points(
+        return transfer_points(
             motion.points[list(frames)],
             self._body.joints(source),
             motion.track.camera,
-            self._body.joints(aligned),
+            joints,
             aligned.camera,
         )
-        vertices = self._body.vertices(aligned)
-        return draw_maps(self._rasterizer, self._body.mesh, vertices, points, aligned.camera)
 
     @torch.no_grad()
     def _sample(

@@ -21,6 +21,7 @@ from rendering.camera import default_camera
 from rendering.fitting import FitSettings, KeypointFitter
 from rendering.maps import draw_map_chunks
 from rendering.rasterizer import Rasterizer, open_rasterizer
+from rendering.skeleton import smpl_to_wholebody_points
 
 Row = dict[str, Any]
 
@@ -36,6 +37,11 @@ class RenderSettings(Settings):
         description="What rasterises; auto: the first of EGL, OSMesa and CPU that works",
     )
     max_side: int = Field(default=768, ge=64, description="Longer side of the streams, in pixels")
+    skeleton: Literal["detector", "body"] = Field(
+        default="detector",
+        description="Whose points the dwpose map shows; detector: what was seen on the frame, with "
+        "hands and face; body: the fitted body's joints, which are never missing, without them",
+    )
     fit: FitSettings = Field(default=FitSettings(), description="The body fit")
     max_reprojection_share: float = Field(
         default=0.05,
@@ -130,7 +136,7 @@ class RenderStage:
             self._rasterizer,
             self._body.mesh,
             self._body.vertices(track),
-            keypoints.points,
+            self._points(track, keypoints),
             track.camera,
         )
         start = 0
@@ -144,6 +150,14 @@ class RenderStage:
         # A detector without masks says nothing against the fit.
         iou = float(np.concatenate(overlaps).mean()) if overlaps else 1.0
         return {name: encoder.finish() for name, encoder in encoders.items()}, iou
+
+    def _points(
+        self, track: BodyTrack, keypoints: Keypoints
+    ) -> Float32[np.ndarray, "frames 133 3"]:
+        """The points of the skeleton that is drawn."""
+        if self.settings.skeleton == "body":
+            return smpl_to_wholebody_points(self._body.joints(track), track)
+        return keypoints.points
 
     def _check_reprojection(self, track: BodyTrack, boxes: Float32[np.ndarray, "frames 4"]) -> None:
         error = float(np.nanmedian(track.reprojection_error_px))
