@@ -13,9 +13,10 @@ from PIL import Image, ImageDraw, ImageFont
 
 from dataset.records import SMPL_JOINTS, BodyTrack, Camera
 from rendering.body_model import BodyModel
+from rendering.buffers import Buffers
 from rendering.camera import project
 from rendering.maps import draw_depth, draw_normal, draw_semantic_map
-from rendering.rasterizer import Buffers, Rasterizer
+from rendering.rasterizer import Rasterizer
 from rendering.track import select_frames
 
 Frames = UInt8[np.ndarray, "frames height width 3"]

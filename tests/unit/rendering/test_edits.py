@@ -43,7 +43,7 @@ def assert_same_joints(actual: BodyTrack, expected: np.ndarray) -> None:
 # Orbit
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(
     seed=any_seed,
     azimuth=st.floats(-7, 7, allow_nan=False),
@@ -108,7 +108,7 @@ def test_a_travelling_camera_takes_each_frame_from_its_own_angle() -> None:
         np.testing.assert_allclose(travelling[frame], still[frame], rtol=0, atol=1e-5)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(
     seed=any_seed,
     reach=st.floats(0, 40),
@@ -211,7 +211,7 @@ def test_speed_one_changes_no_number() -> None:
             np.testing.assert_array_equal(getattr(same, name), getattr(WALK, name))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(seed=any_seed, frames=st.integers(1, 12), factor=st.integers(1, 9))
 def test_slow_motion_holds_every_frame_and_fast_motion_takes_it_out_again(
     seed: int, frames: int, factor: int
@@ -225,7 +225,7 @@ def test_slow_motion_holds_every_frame_and_fast_motion_takes_it_out_again(
     assert_same(retimed(slow, float(factor)), motion, atol=0)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(seed=any_seed, frames=st.integers(1, 30), speed=st.floats(0.05, 20))
 def test_the_result_ends_within_one_step_of_the_end(seed: int, frames: int, speed: float) -> None:
     """floor((frames - 1) / speed) + 1 frames: never past the end, nor a whole step short of it."""
@@ -280,7 +280,7 @@ def test_rates_that_are_none_are_refused(rates: tuple[float, float]) -> None:
 # Mirror
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(seed=any_seed)
 def test_mirroring_twice_is_the_identity(seed: int) -> None:
     """The mirror image of the mirror image is the motion, to 1e-5."""
