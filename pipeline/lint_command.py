@@ -39,26 +39,24 @@ def run_lint(path: Path, *, map_name: str | None, max_frames: int, as_json: bool
 
 
 def _print_report(console: Console, report: ClipReport) -> None:
-    state = f"{len(report.findings)} findings" if report.findings else "[green]clean[/]"
+    state = _counted(len(report.findings), "finding") if report.findings else "[green]clean[/]"
     console.print(
         f"[bold]{escape(report.clip)}[/] ({', '.join(report.maps) or 'no maps'}; "
-        f"{report.looked_at} of {report.frames} frames): {state}",
+        f"{report.looked_at} of {_counted(report.frames, 'frame')}): {state}",
         highlight=False,
+        soft_wrap=True,
     )
     if report.findings:
-        table = Table("", "map", "check", "cause", "measured (expected)", "likely, and what to do")
+        table = Table("", "map: cause", "measured (expected)", "likely, and what to do")
         for finding in report.findings:
             table.add_row(*_row(finding))
         console.print(table)
 
 
 def _row(finding: Finding) -> tuple[str, ...]:
-    frames = _frames(finding.frames)
     return (
         _MARKS[finding.severity],
-        finding.map,
-        finding.check,
-        f"{finding.cause}\n{frames}" if frames else finding.cause,
+        f"{finding.map}: {finding.cause}{_frames(finding.frames)}",
         escape(f"{finding.measured} ({finding.expected})"),
         escape(f"{finding.likely}; {finding.remedy}"),
     )
@@ -68,16 +66,16 @@ def _frames(numbers: Sequence[int]) -> str:
     """The first few frames, and how many there are."""
     if not numbers:
         return ""
-    shown = ", ".join(map(str, numbers[:3]))
-    more = f", ... ({len(numbers)})" if len(numbers) > 3 else ""
-    return f"frame{'s' if len(numbers) > 1 else ''} {shown}{more}"
+    more = f", ... {len(numbers)} in all" if len(numbers) > 3 else ""
+    return f"\nframe {', '.join(map(str, numbers[:3]))}{more}"
 
 
 def _print_sum(console: Console, reports: Sequence[ClipReport]) -> None:
     faulty = sum(report.errors > 0 for report in reports)
     console.print(
-        f"{len(reports)} clips, {faulty} with errors"
-        if faulty
-        else f"{len(reports)} clips, no errors",
-        highlight=False,
+        f"{_counted(len(reports), 'clip')}, {faulty or 'none'} with errors", highlight=False
     )
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -18,6 +18,7 @@ from rendering.lint.normals import length_errors
 from rendering.lint.palette import pure_pixels
 
 _NORMAL_ERROR = 0.08
+_SATURATED_SHARE = 0.6
 _PURE_SHARE = 0.3
 _DARK_SHARE = 0.3
 
@@ -28,10 +29,12 @@ def guess_map(picture: np.ndarray) -> str:
     Raises:
         ValueError: None of them is likely; the caller must say which it is.
     """
-    picture = picture[..., :3] if picture.shape[2] > 3 else picture
+    picture = picture[..., :3]
+    if picture.dtype == np.uint16:
+        picture = (picture >> 8).astype(np.uint8)
     if picture.shape[2] == 1 or coloured_share(picture) <= MAX_COLOURED:
         return _guess_grey(picture[..., 0])
-    settled, _ = settle_backgrounds({"semantic_map": picture.astype(np.uint8)})
+    settled, _ = settle_backgrounds({"semantic_map": picture})
     cleared = settled["semantic_map"]
     frame = make_frame({"normal": cleared, "semantic_map": cleared})
     body = frame.silhouettes["semantic_map"]
@@ -49,10 +52,12 @@ def _guess_grey(picture: UInt8[np.ndarray, "height width"]) -> str:
 
 def _guess_colour(frame: Frame, body: np.ndarray) -> str:
     picture = frame.pictures["normal"]
+    darkest = picture[body].min(axis=1)
+    saturated = (darkest < 40) & (picture[body].max(axis=1) > 120)
+    if float((saturated | (darkest > 215)).mean()) > _SATURATED_SHARE:
+        return "dwpose"  # rainbow colours and white
     inner = shrunk(body, 3)
-    if float(inner.sum()) < 0.15 * float(body.sum()):
-        return "dwpose"  # lines and discs, nothing that is wide
-    if min(length_errors(picture[inner] / 255.0).values()) < _NORMAL_ERROR:
+    if inner.any() and min(length_errors(picture[inner] / 255.0).values()) < _NORMAL_ERROR:
         return "normal"
     if len(pure_pixels(frame, picture, lossy=True)) > _PURE_SHARE * float(body.sum()):
         return "semantic_map"

@@ -20,8 +20,8 @@ from rendering.lint.frame import Frame, brightness, shrunk, symptom_maker
 ON_PALETTE = 0.95
 """Least share of pure pixels that have a colour of the palette."""
 
-NEAR = 2
-"""Grey levels within which a colour is the palette's; the official scene keeps it to 1.4."""
+NEAR = 1
+"""Grey levels within which a pure colour is the palette's; the official scene dithers by one."""
 
 NEAR_LOSSY = 8
 _LEAST_PIXELS = 50
@@ -46,7 +46,7 @@ def check_semantic_map(frame: Frame) -> Iterator[Symptom]:
         return
     most = max(shares.values())
     best = next(name for name, share in shares.items() if share >= most - _TIE)
-    named = shares[best] >= _NAMED > shares[OUR_PALETTE]
+    named = shares[best] >= max(_NAMED, shares[OUR_PALETTE] + _TIE)
     yield from symptom_maker("semantic.palette", "semantic_map")(
         best.split(":")[0] if named else "other_palette",
         f"{shares[OUR_PALETTE]:.0%} of the pure pixels on the palette; {_others(shares)}",

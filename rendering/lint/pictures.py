@@ -44,7 +44,10 @@ def read_picture(path: Path) -> np.ndarray:
         _check_jpeg(data, path.name)
     else:
         raise ItemError("lint.damaged", f"{path.name} is neither PNG nor JPEG")
-    picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    try:
+        picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    except cv2.error as error:
+        raise ItemError("lint.damaged", f"{path.name} cannot be decoded: {error}") from error
     if picture is None:
         raise ItemError("lint.damaged", f"{path.name} cannot be decoded")
     return _as_rgb(picture)

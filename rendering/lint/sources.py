@@ -57,7 +57,7 @@ class PictureFrames:
     """A folder of numbered pictures; the number is the last one in a file's name."""
 
     def __init__(self, folder: Path) -> None:
-        paths = sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES)
+        paths = sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and p.is_file())
         found = [_LAST_NUMBER.search(path.stem) for path in paths]
         named = [int(match[1]) for match in found if match is not None and len(match[1]) < 10]
         if len(set(named)) != len(paths):  # names that do not count the frames
