@@ -1,11 +1,17 @@
-"""How well and how fast bodies of known pose are found again from noisy points.
+"""How well and how fast bodies of known pose are found again from a noisy detector's points.
 
-    python -m benchmarks.fitting [--frames 100] [--seeds 3] [--json]
+    python -m benchmarks.fitting [--frames 100] [--seeds 3] [--json] [--peers]
 
-Errors are in millimetres: ``mpjpe`` after the roots are put together, ``pa_mpjpe`` after the best
-similarity per frame, ``vertex`` of the skin after the roots are put together, ``height`` of the
-body in the T-pose; ``jitter`` is the mean joint acceleration over the truth's; ``seconds`` is one
-fit on one thread.
+Every motion of ``benchmarks.motions`` is fitted for ``--seeds`` bodies under a fixed and a moving
+camera, then once more from its 2D points alone. Errors are in millimetres: ``mpjpe`` after the
+roots are put together, ``pa_mpjpe`` after the best similarity per frame, ``worst`` the worst
+frame's, ``vertex`` of the skin after the roots are put together, ``height`` of the body in the
+T-pose, ``path`` of the root across the picture, ``depth`` of its distance in percent (both against
+the first frame). ``betas`` is the root mean square error; ``jitter`` the mean joint acceleration
+over the truth's; ``slide`` how fast the ankles of planted feet move, mm/s; ``flips`` how many
+limb bones point more than 90 degrees away though the detector saw both ends, in frames times bones,
+``unseen_flips`` the same of bones it did not see; ``failed`` how many clips could not be fitted; ``seconds`` one fit on one thread. ``--peers`` times two usual ways to fit instead
+(``benchmarks.fitting_peers``).
 """
 
 from __future__ import annotations
@@ -13,33 +19,47 @@ from __future__ import annotations
 import argparse
 import json
 import time
+from dataclasses import replace
 
 import numpy as np
 import torch
 
-from benchmarks.motions import MOTIONS, Noise, make_motion, observe
-from dataset.records import BodyTrack
+from benchmarks.fitting_peers import compare
+from benchmarks.motions import MOTIONS, Noise, make_motion, observe, planted
+from dataset.errors import ItemError
+from dataset.records import BODY_POINTS, SMPL_JOINTS, BodyTrack, Keypoints
 from rendering.body_model import BodyModel
 from rendering.fitting import FitSettings, KeypointFitter
 
+FPS = 30.0
+_BONES = (("shoulder", "elbow"), ("elbow", "wrist"), ("hip", "knee"), ("knee", "ankle"))
+_PLANTED_M_PER_S = 0.05
 
-def measure(truth: BodyTrack, fitted: BodyTrack, body: BodyModel) -> dict[str, float]:
+_TOTALS = {"worst": np.max, "flips": np.sum, "unseen_flips": np.sum, "failed": np.sum}
+
+Row = dict[str, float]
+
+
+def measure(truth: BodyTrack, fitted: BodyTrack, body: BodyModel, keypoints: Keypoints) -> Row:
     """The figures of one clip (see the module)."""
     true_joints, joints = body.joints(truth)[:, :22], body.joints(fitted)[:, :22]
     skin = body.vertices(fitted) - body.joints(fitted)[:, :1]
     true_skin = body.vertices(truth) - body.joints(truth)[:, :1]
-    rooted = joints - joints[:, :1] - (true_joints - true_joints[:, :1])
+    true_rooted, rooted = true_joints - true_joints[:, :1], joints - joints[:, :1]
     aligned = np.stack(
         [procrustes(mine, true) - true for mine, true in zip(joints, true_joints, strict=True)]
     )
-    jitter = _acceleration(joints - joints[:, :1]) / _acceleration(true_joints - true_joints[:, :1])
     return {
-        "mpjpe": _millimetres(rooted),
-        "worst_frame": float(1000 * np.linalg.norm(rooted, axis=-1).mean(1).max()),
+        "mpjpe": _millimetres(rooted - true_rooted),
+        "worst": float(1000 * np.linalg.norm(rooted - true_rooted, axis=-1).mean(1).max()),
         "pa_mpjpe": _millimetres(aligned),
         "vertex": _millimetres(skin - true_skin),
-        "jitter": float(jitter),
+        "betas": float(np.sqrt(np.square(fitted.betas - truth.betas).mean())),
         "height": 1000 * abs(body.height_m(fitted.betas) - body.height_m(truth.betas)),
+        **_path_errors(joints[:, 0], true_joints[:, 0]),
+        "jitter": _acceleration(rooted) / _acceleration(true_rooted),
+        "slide": _slide(joints, true_joints),
+        **_flips(joints, true_joints, keypoints),
     }
 
 
@@ -56,50 +76,116 @@ def _millimetres(misses: np.ndarray) -> float:
     return float(1000 * np.linalg.norm(misses, axis=-1).mean())
 
 
+def _path_errors(root: np.ndarray, true_root: np.ndarray) -> Row:
+    """Across the picture in millimetres at the true distance; along it as a share."""
+    across = root[:, :2] / root[:, 2:] - true_root[:, :2] / true_root[:, 2:]
+    nearer = root[:, 2] / root[0, 2] - true_root[:, 2] / true_root[0, 2]
+    return {
+        "path": _millimetres((across - across[:1]) * true_root[:, 2:]),
+        "depth": float(100 * np.abs(nearer).mean()),
+    }
+
+
 def _acceleration(joints: np.ndarray) -> float:
     if len(joints) < 3:
         return float("nan")
     return float(np.linalg.norm(np.diff(joints, 2, axis=0), axis=-1).mean())
 
 
-def run(frames: int, seeds: int, noise: Noise) -> list[tuple[str, int, dict[str, float]]]:
-    """Fit every motion by every body: motion, seed and figures."""
+def _slide(joints: np.ndarray, true_joints: np.ndarray) -> float:
+    """How fast ankles move across the picture where the true ones stand; NaN where none stands."""
+    ankles = [SMPL_JOINTS.index(f"{side}_ankle") for side in ("left", "right")]
+    true_speed = np.linalg.norm(np.diff(true_joints[:, ankles], axis=0), axis=-1) * FPS
+    scale = true_joints[:-1, ankles, 2:] / joints[:-1, ankles, 2:]
+    speed = np.linalg.norm((np.diff(joints[:, ankles], axis=0) * scale)[..., :2], axis=-1) * FPS
+    stands = true_speed < _PLANTED_M_PER_S
+    return float(1000 * speed[stands].mean()) if stands.any() else float("nan")
+
+
+def _flips(joints: np.ndarray, true_joints: np.ndarray, keypoints: Keypoints) -> Row:
+    """How many limb bones, over all frames, point away from where they should."""
+    bones = [(f"{side}_{a}", f"{side}_{b}") for a, b in _BONES for side in ("left", "right")]
+    upper, lower = np.array([[SMPL_JOINTS.index(name) for name in bone] for bone in bones]).T
+    seen = keypoints.points[:, [[BODY_POINTS.index(name) for name in bone] for bone in bones], 2]
+    along = (joints[:, lower] - joints[:, upper]) * (true_joints[:, lower] - true_joints[:, upper])
+    flipped, seen = along.sum(-1) < 0, (seen > 0).all(-1)
+    return {
+        "flips": float((flipped & seen).sum()),
+        "unseen_flips": float((flipped & ~seen).sum()),
+    }
+
+
+def clips(frames: int, seeds: int, body: BodyModel) -> list[tuple[str, BodyTrack]]:
+    """Every motion by every body, under a fixed and a moving camera; squatters stand firmly."""
+    made = []
+    for name in MOTIONS:
+        for camera in ("fixed", "moving"):
+            for seed in range(seeds):
+                track = make_motion(name, frames, seed, FPS, moving_camera=camera == "moving")
+                if name == "squat" and camera == "fixed":
+                    track = planted(track, body)
+                made.append((f"{name}, {camera} camera, {seed}", track))
+    return made
+
+
+def run(frames: int, seeds: int, noise: Noise, *, in_3d: bool) -> dict[str, Row]:
+    """Fit every clip: its figures by its name; NaN throughout where it could not be fitted."""
     body = BodyModel.load()
     fitter = KeypointFitter(body, FitSettings())
-    rows: list[tuple[str, int, dict[str, float]]] = []
-    for name in MOTIONS:
-        for seed in range(seeds):
-            truth = make_motion(name, frames, seed)
-            keypoints = observe(truth, body, noise, seed)
-            begun = time.perf_counter()
-            fitted = fitter.fit(keypoints, truth.camera, 30.0)
-            seconds = time.perf_counter() - begun
-            rows.append((name, seed, measure(truth, fitted, body) | {"seconds": seconds}))
+    rows: dict[str, Row] = {}
+    for index, (name, truth) in enumerate(clips(frames, seeds, body)):
+        keypoints = observe(truth, body, noise, index)
+        if not in_3d:
+            keypoints = without_landmarks(keypoints)
+        begun = time.perf_counter()
+        try:
+            fitted = fitter.fit(keypoints, truth.camera, FPS)
+        except ItemError:
+            rows[name] = {"failed": 1.0}
+            continue
+        seconds = time.perf_counter() - begun
+        rows[name] = measure(truth, fitted, body, keypoints) | {"failed": 0.0, "seconds": seconds}
     return rows
+
+
+def without_landmarks(keypoints: Keypoints) -> Keypoints:
+    """The same points of a detector that gives no 3D."""
+    return replace(keypoints, body_3d=np.zeros_like(keypoints.body_3d))
+
+
+def means(rows: dict[str, Row]) -> Row:
+    """The mean of every figure, its largest for ``worst``, its sum for counts."""
+    out: Row = {}
+    for name in next(iter(rows.values())):
+        values = [row[name] for row in rows.values() if not np.isnan(row.get(name, np.nan))]
+        how = _TOTALS.get(name, np.mean)
+        out[name] = float(how(values)) if values else float("nan")
+    return out
 
 
 def main() -> None:
     """Print a table, or with --json one line of means."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--frames", type=int, default=100)
     parser.add_argument("--seeds", type=int, default=3, help="bodies and draws per motion")
     parser.add_argument("--json", action="store_true", help="one line: the means over all clips")
+    parser.add_argument("--peers", action="store_true", help="compare speeds instead")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    rows = run(arguments.frames, arguments.seeds, Noise())
-    names = list(rows[0][2])
-    means = {name: float(np.mean([row[name] for _, _, row in rows])) for name in names}
-    if arguments.json:
-        print(json.dumps({name: round(value, 3) for name, value in means.items()}))
+    if arguments.peers:
+        figures = compare(arguments.frames)
+        print(json.dumps({name: round(value, 3) for name, value in figures.items()}))
         return
-    print("motion  seed " + "".join(f"{name:>13}" for name in names))
-    for motion, seed, row in rows:
-        print(f"{motion:7} {seed:>4} " + _cells(row))
-    print(f"{'mean':12} " + _cells(means))
-
-
-def _cells(row: dict[str, float]) -> str:
-    return "".join(f"{value:13.2f}" for value in row.values())
+    both = run(arguments.frames, arguments.seeds, Noise(), in_3d=True)
+    flat = run(arguments.frames, arguments.seeds, Noise(), in_3d=False)
+    if arguments.json:
+        summary = means(both) | {f"{name}_2d": value for name, value in means(flat).items()}
+        print(json.dumps({name: round(value, 3) for name, value in summary.items()}))
+        return
+    for title, rows in (("2D points and 3D landmarks", both), ("2D points alone", flat)):
+        print(f"\n{title:28}" + "".join(f"{name:>13}" for name in means(rows)))
+        for name, row in [*rows.items(), ("all clips", means(rows))]:
+            print(f"{name:28}" + "".join(f"{value:13.2f}" for value in row.values()))
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
@@ -11,6 +10,7 @@ from jaxtyping import Bool
 from pydantic import Field
 from scipy.ndimage import binary_dilation
 
+from curation.people.crossings import uncross_limbs
 from dataset.errors import ItemError
 from dataset.records import BodyTrack, Camera, Keypoints
 from dataset.settings import Settings
@@ -42,6 +42,13 @@ class FitSettings(Settings):
         gt=1,
         description="Where a frame's points are missed by so many times the clip's median, its 3D "
         "landmarks are taken for wrong (front and back confused) and left out",
+    )
+    calmest: float = Field(
+        default=0.3,
+        gt=0,
+        le=1,
+        description="A joint that moves calmly is held steadier: at most as if this share of the "
+        "accelerations were expected of it",
     )
     smoothing_seconds: float = Field(
         default=0.02, ge=0, description="Deviation of the Gaussian that smooths the result"
@@ -82,20 +89,24 @@ class KeypointFitter:
             ValueError: arrays of different lengths or wrong shapes, no frame, a bad camera or rate.
         """
         _check(keypoints, camera, fps)
-        evidence = make_evidence(keypoints, camera, fps, self.settings.min_confidence)
+        seen = uncross_limbs(keypoints)
         problem = Problem(
-            body=self._body, evidence=evidence, camera=camera, settings=self.settings.terms
+            body=self._body,
+            evidence=make_evidence(seen, camera, fps, self.settings.min_confidence),
+            camera=camera,
+            settings=self.settings.terms,
+            accelerations=self.settings.terms.accelerations(),
         )
         found = self._solve(problem)
         doubtful = self._doubtful_frames(problem, found)
         if doubtful.any():
-            weights = evidence.landmark_weights * torch.from_numpy(~doubtful)[:, None]
-            problem = replace(problem, evidence=replace(evidence, landmark_weights=weights))
+            problem = problem.without_landmarks(torch.from_numpy(doubtful))
             found = self._solve(problem)
-        return self._as_track(problem, found)
+        problem = problem.calmed(found, self.settings.calmest)
+        return self._as_track(problem, self._solve(problem, found))
 
-    def _solve(self, problem: Problem) -> Unknowns:
-        begun = start(problem.evidence, self._body, problem.camera)
+    def _solve(self, problem: Problem, begun: Unknowns | None = None) -> Unknowns:
+        begun = begun or start(problem.evidence, self._body, problem.camera)
         return minimise(problem, begun, self.settings.steps, self.settings.tolerance)
 
     def _doubtful_frames(self, problem: Problem, found: Unknowns) -> Bool[np.ndarray, " frames"]:

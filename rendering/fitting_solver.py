@@ -7,11 +7,11 @@ factorised (linear in the length of the clip), the ten shape numbers come from i
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from jaxtyping import Float64
+from jaxtyping import Bool, Float64
 from scipy.linalg import solveh_banded
 from torch import Tensor
 
@@ -30,11 +30,14 @@ from rendering.fitting_terms import (
     robust_weight,
 )
 from rendering.kinematics import rotation_vectors
-from rendering.pose_prior import prior_residuals
+from rendering.pose_prior import beyond_limits, habits
 
 _HIPS = [BODY_POINTS.index("left_hip"), BODY_POINTS.index("right_hip")]
 _SUDDEN = 2.0
 """Accelerations beyond so many deviations cost linearly: kicks and landings are sudden."""
+
+_UNUSUAL = 8.0
+"""A pose further than so many deviations (63 components) from every activity costs linearly."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -96,12 +99,16 @@ class _Sight:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """One clip to fit: the body, what was seen of it, and what is believed of it."""
+    """One clip to fit: the body, what was seen of it, and what is believed of it.
+
+    ``accelerations`` are those expected of a frame's unknowns (``TermSettings.accelerations``).
+    """
 
     body: BodyPoints
     evidence: Evidence
     camera: Camera
     settings: TermSettings
+    accelerations: Float64[Tensor, " unknowns"]
 
     def root(self, unknowns: Unknowns) -> Float64[Tensor, "frames 3"]:
         """Where the pelvis is in camera space, metres."""
@@ -123,8 +130,12 @@ class Problem:
             squares = sight.misses.square().sum(-1)
             cost = robust_cost(squares, settings.outlier_deviations)
             total = total + (sight.weights * cost).sum()
-        misses, _ = prior_residuals(unknowns.pose, settings.limit_weight, settings.habit_weight)
-        total = total + misses.square().sum()
+        beyond, _ = beyond_limits(unknowns.pose)
+        total = total + settings.limit_weight * beyond.square().sum()
+        total = (
+            total
+            + settings.habit_weight * robust_cost(habits().surprise(unknowns.pose), _UNUSUAL).sum()
+        )
         total = total + robust_cost(_grouped(self._jerks(unknowns)), _SUDDEN).sum()
         return float(total)
 
@@ -157,6 +168,22 @@ class Problem:
             gradient=gradient.numpy(),
             shape_gradient=shape_gradient.numpy(),
         )
+
+    def without_landmarks(self, doubtful: Bool[Tensor, " frames"]) -> Problem:
+        """The same clip with the 3D landmarks of some frames left out."""
+        weights = self.evidence.landmark_weights * ~doubtful[:, None]
+        return replace(self, evidence=replace(self.evidence, landmark_weights=weights))
+
+    def calmed(self, unknowns: Unknowns, least: float) -> Problem:
+        """The same clip with each joint expected to accelerate as it does in ``unknowns``.
+
+        A joint that moves calmly is then held steadier (empirical Bayes); never more than expected
+        before, nor under ``least`` of it.
+        """
+        if len(unknowns.pose) < 3:
+            return self
+        usual = _grouped(self._jerks(unknowns)).mean(0).sqrt().clamp(least, 1.0)
+        return replace(self, accelerations=self.accelerations * usual.repeat_interleave(3))
 
     def _sights(self, unknowns: Unknowns, points: PosedPoints) -> list[_Sight]:
         return [self._picture(unknowns, points), self._landmarks(points)]
@@ -207,11 +234,17 @@ class Problem:
         return len(self.evidence.points) / self.settings.betas_deviation**2
 
     def _add_prior(self, unknowns: Unknowns, band: Tensor, gradient: Tensor) -> None:
-        misses, slopes = prior_residuals(
-            unknowns.pose, self.settings.limit_weight, self.settings.habit_weight
-        )
-        gradient[:, POSE] += (misses * slopes).sum(0).flatten(1)
-        band.diagonal(dim1=1, dim2=2)[:, POSE] += slopes.square().sum(0).flatten(1)
+        beyond, slopes = beyond_limits(unknowns.pose)
+        weight = self.settings.limit_weight
+        gradient[:, POSE] += weight * (beyond * slopes).flatten(1)
+        band.diagonal(dim1=1, dim2=2)[:, POSE] += weight * slopes.square().flatten(1)
+        known = habits()
+        activity = known.activity(unknowns.pose)
+        precision = known.precisions[activity]
+        pull = self.settings.habit_weight * robust_weight(known.surprise(unknowns.pose), _UNUSUAL)
+        apart = unknowns.pose.flatten(1) - known.means[activity]
+        gradient[:, POSE] += pull[:, None] * (precision @ apart[..., None])[..., 0]
+        band[:, POSE, POSE] += pull[:, None, None] * precision
 
     def _jerks(self, unknowns: Unknowns) -> Float64[Tensor, "inner unknowns"]:
         """Second differences of a frame's unknowns, in units of the expected accelerations."""
@@ -220,7 +253,7 @@ class Problem:
             [unknowns.pose.flatten(1), unknowns.place, unknowns.log_depth[:, None]], 1
         )
         seconds = torch.cat([turns[1:] - turns[:-1], values.diff(n=2, dim=0)], 1)
-        return seconds * (self.evidence.fps**2 / self.settings.accelerations())
+        return seconds * (self.evidence.fps**2 / self.accelerations)
 
     def _add_steadiness(
         self, unknowns: Unknowns, band: Tensor, gradient: Tensor
@@ -231,7 +264,7 @@ class Problem:
             return nexts
         jerks = self._jerks(unknowns)
         weights = robust_weight(_grouped(jerks), _SUDDEN).repeat_interleave(3, 1)
-        rate = self.evidence.fps**2 / self.settings.accelerations()
+        rate = self.evidence.fps**2 / self.accelerations
         pulls, stiff = weights * jerks * rate, weights * rate**2
         diagonal = band.diagonal(dim1=1, dim2=2)
         inner = len(jerks)

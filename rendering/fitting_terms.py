@@ -50,7 +50,9 @@ class TermSettings(Settings):
     betas_deviation: float = Field(
         default=1.0, gt=0, description="Expected size of a body shape number"
     )
-    habit_weight: float = Field(default=0.1, ge=0, description="Weight of how joints usually turn")
+    habit_weight: float = Field(
+        default=0.3, ge=0, description="Weight of the poses that people usually take"
+    )
     limit_weight: float = Field(default=1.0, ge=0, description="Weight of the joint limits")
     turn_acceleration: float = Field(
         default=24.0, gt=0, description="Expected angular acceleration of a limb's joint, rad/s^2"

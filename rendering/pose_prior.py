@@ -1,16 +1,23 @@
-"""What we believe of a human pose before looking: joint limits, and how far joints usually turn.
+"""What we believe of a human pose before looking: joint limits, and poses that people take.
 
-The numbers are ours: textbook ranges of motion written in SMPL's joint axes, component by component
-of the axis-angle vector, and deliberately wide. No motion capture data went into them.
+The limits are textbook ranges of motion written in SMPL's joint axes, component by component of the
+axis-angle vector, and deliberately wide. The habits are a Gaussian mixture, one component for each
+activity of ``pose_library``, which knows what limits cannot: that legs swing against each other,
+and knees bend with hips. All numbers are ours; no motion capture data went into them.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
 import torch
-from jaxtyping import Float, Float64
+from jaxtyping import Float, Float64, Int64
 from torch import Tensor
 
 from dataset.records import SMPL_JOINTS
+from rendering.pose_library import make_poses
 
 # per component x, y, z: (lowest, highest), usual mean, usual deviation; radians; left side
 _RANGES: dict[str, tuple[tuple[tuple[float, float], float, float], ...]] = {
@@ -32,33 +39,74 @@ _RANGES: dict[str, tuple[tuple[tuple[float, float], float, float], ...]] = {
 _LIMIT_SOFTNESS = 0.1
 """Radians beyond a limit that cost as much as one deviation."""
 
+_POSES_PER_ACTIVITY = 4000
+_LOOSENESS = 0.5
+"""Share of the usual deviations by which any pose may differ from an activity's."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Habits:
+    """A Gaussian mixture over the 63 components of a pose; ``offsets`` are -2 log of the scale."""
+
+    names: tuple[str, ...]
+    means: Float64[Tensor, "activities 63"]
+    precisions: Float64[Tensor, "activities 63 63"]
+    offsets: Float64[Tensor, " activities"]
+
+    def surprise(self, pose: Float64[Tensor, "frames 21 3"]) -> Float64[Tensor, " frames"]:
+        """-2 log of the density of the likeliest activity, least at 0."""
+        return self._all(pose).min(1).values
+
+    def activity(self, pose: Float64[Tensor, "frames 21 3"]) -> Int64[Tensor, " frames"]:
+        """The likeliest activity of each frame."""
+        return self._all(pose).argmin(1)
+
+    def _all(self, pose: Tensor) -> Float64[Tensor, "frames activities"]:
+        apart = pose.flatten(1)[:, None] - self.means
+        return torch.einsum("fac,acd,fad->fa", apart, self.precisions, apart) + self.offsets
+
+
+@cache
+def habits() -> Habits:
+    """The mixture, computed once (a fraction of a second)."""
+    _, _, mean, deviation = (table[:21].double() for table in _TABLES)
+    library = make_poses(mean.numpy(), _POSES_PER_ACTIVITY)
+    loose = torch.diag((_LOOSENESS * deviation.flatten()).square())
+    means, precisions, scales = [], [], []
+    for poses in library.values():
+        flat = torch.from_numpy(poses).flatten(1)
+        covariance = torch.from_numpy(np.cov(flat.numpy().T)) + loose
+        means.append(flat.mean(0))
+        precisions.append(torch.linalg.inv(covariance))
+        scales.append(torch.linalg.slogdet(covariance).logabsdet)
+    offsets = torch.stack(scales)
+    return Habits(
+        names=tuple(library),
+        means=torch.stack(means),
+        precisions=torch.stack(precisions),
+        offsets=offsets - offsets.min(),
+    )
+
 
 def joint_ranges() -> tuple[Tensor, Tensor]:
     """The lowest and highest axis-angle components (23, 3) of the body's joints, radians."""
-    low, high, _, _ = _tables()
+    low, high, _, _ = _TABLES
     return low, high
 
 
-def prior_residuals(
-    pose: Float64[Tensor, "frames 21 3"], limit_weight: float, habit_weight: float
-) -> tuple[Float64[Tensor, "2 frames 21 3"], Float64[Tensor, "2 frames 21 3"]]:
-    """What is unusual about a pose, to be squared and summed, and its slope in each component.
-
-    First how far a component is beyond its limit, then how far it is from its usual mean; both
-    times the root of their weight.
-    """
+def beyond_limits(
+    pose: Float64[Tensor, "frames 21 3"],
+) -> tuple[Float64[Tensor, "frames 21 3"], Float64[Tensor, "frames 21 3"]]:
+    """How far each component is beyond its limit, in units of the softness, and its slope."""
     joints = pose.shape[1]
-    low, high, mean, deviation = (table[:joints].to(pose) for table in _TABLES)
-    limit, habit = limit_weight**0.5 / _LIMIT_SOFTNESS, habit_weight**0.5 / deviation
+    low, high = (table[:joints].to(pose) for table in _TABLES[:2])
     beyond = torch.relu(pose - high) - torch.relu(low - pose)
-    misses = torch.stack([limit * beyond, habit * (pose - mean)])
-    slopes = torch.stack([limit * (beyond != 0).to(pose), habit.expand_as(pose)])
-    return misses, slopes
+    return beyond / _LIMIT_SOFTNESS, (beyond != 0).to(pose) / _LIMIT_SOFTNESS
 
 
 def usual_pose() -> Float[Tensor, "23 3"]:
     """A person standing at ease, arms hanging."""
-    return _tables()[2]
+    return _TABLES[2]
 
 
 def _tables() -> tuple[Tensor, Tensor, Tensor, Tensor]:

@@ -14,6 +14,7 @@ from jaxtyping import Float32, UInt8
 from pydantic import Field
 
 from curation.people.anchors import box_overlap, share_inside
+from curation.people.crossings import uncross_limbs
 from curation.people.detector import PersonBox
 from curation.people.face import FaceReader
 from curation.people.hands import HandReader
@@ -130,11 +131,10 @@ class MediaPipeDetector:
             raise ValueError(f"expected one box a frame, got {len(boxes)} for {len(points)} frames")
         if not points:
             raise ValueError("expected at least one frame, got none")
-        return straighten_sides(
-            Keypoints(
-                points=np.stack(points), body_3d=np.stack(body_3d), person_mask=np.stack(masks)
-            )
+        seen = Keypoints(
+            points=np.stack(points), body_3d=np.stack(body_3d), person_mask=np.stack(masks)
         )
+        return uncross_limbs(straighten_sides(seen))
 
     def _proposals(self, frame: np.ndarray, known: list[Region]) -> list[Region]:
         """Regions that may hold somebody besides the known ones, best first."""
