@@ -8,7 +8,7 @@ once, without buffers between, and ``draw_maps`` those and the skeleton.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numba
 import numpy as np
@@ -44,27 +44,18 @@ def draw_maps(
 
     ``vertices`` are the body's in camera space, metres, translation added; ``points`` the 133
     COCO-WholeBody points of the skeleton in pixels, with confidence. Beyond the maps themselves it
-    needs ``CHUNK_BYTES`` of memory, however long the clip.
+    needs the memory of one frame, however long the clip.
 
     Raises:
         ValueError: vertices of another mesh or not finite, points of another number of frames, or a
             camera without a picture.
     """
-    size = (len(vertices), camera.height, camera.width)
-    maps = GuidanceMaps(
-        depth=np.empty((*size, 1), np.uint8),
-        normal=np.empty((*size, 3), np.uint8),
-        semantic_map=np.empty((*size, 3), np.uint8),
-        dwpose=np.empty((*size, 3), np.uint8),
-        mask=np.empty((*size, 1), np.uint8),
-    )
-    start = 0
-    for chunk in draw_map_chunks(rasterizer, mesh, vertices, points, camera):
-        span = slice(start, start + len(chunk.mask))
-        for field in fields(GuidanceMaps):
-            getattr(maps, field.name)[span] = getattr(chunk, field.name)
-        start = span.stop
-    return maps
+    _check_points(points, vertices)
+    body = draw_body(rasterizer, mesh, vertices, camera)
+    dwpose = np.empty((len(points), camera.height, camera.width, 3), np.uint8)
+    for frame in range(len(points)):
+        dwpose[frame] = draw_dwpose(points[frame : frame + 1], camera.width, camera.height)[0]
+    return _with_skeleton(body, dwpose)
 
 
 def draw_map_chunks(
@@ -75,21 +66,19 @@ def draw_map_chunks(
     camera: Camera,
 ) -> Iterator[GuidanceMaps]:
     """The maps of ``draw_maps`` a few consecutive frames at a time, for clips of any length."""
-    if len(vertices) != len(points):
-        raise ValueError(
-            f"expected points of the {len(vertices)} frames of the vertices, got {len(points)}"
-        )
+    _check_points(points, vertices)
     check_camera(camera)
     frames = max(1, CHUNK_BYTES // (_BYTES_PER_PIXEL * camera.width * camera.height))
     for start in range(0, len(vertices), frames):
         span = slice(start, start + frames)
         body = draw_body(rasterizer, mesh, vertices[span], camera)
-        yield GuidanceMaps(
-            depth=body.depth,
-            normal=body.normal,
-            semantic_map=body.semantic_map,
-            dwpose=draw_dwpose(points[span], camera.width, camera.height),
-            mask=body.mask,
+        yield _with_skeleton(body, draw_dwpose(points[span], camera.width, camera.height))
+
+
+def _check_points(points: np.ndarray, vertices: np.ndarray) -> None:
+    if len(vertices) != len(points):
+        raise ValueError(
+            f"expected points of the {len(vertices)} frames of the vertices, got {len(points)}"
         )
 
 
@@ -134,6 +123,16 @@ def draw_body(
                 maps.mask[frame, ..., 0],
             )
     return maps
+
+
+def _with_skeleton(body: BodyMaps, dwpose: np.ndarray) -> GuidanceMaps:
+    return GuidanceMaps(
+        depth=body.depth,
+        normal=body.normal,
+        semantic_map=body.semantic_map,
+        dwpose=dwpose,
+        mask=body.mask,
+    )
 
 
 def draw_depth(buffers: Buffers) -> UInt8[np.ndarray, "frames height width 1"]:

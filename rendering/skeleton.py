@@ -117,8 +117,9 @@ def _draw_body(
         at["neck"] = (at["left_shoulder"] + at["right_shoulder"]) / 2
     for (start, end), colour in zip(LIMBS, LIMB_COLOURS, strict=False):
         if start in at and end in at:
-            cv2.fillConvexPoly(canvas, _limb_outline(at[start], at[end]), colour)
-    canvas[:] = (canvas * LIMB_BRIGHTNESS).astype(np.uint8)
+            # The convention darkens the whole canvas after this; the limbs are all there is on it.
+            darkened = [int(LIMB_BRIGHTNESS * channel) for channel in colour]
+            cv2.fillConvexPoly(canvas, _limb_outline(at[start], at[end]), darkened)
     for name, colour in zip(OPENPOSE_POINTS, LIMB_COLOURS, strict=True):
         if name in at:
             cv2.circle(canvas, _pixel(at[name]), JOINT_RADIUS, colour, thickness=-1)

@@ -108,7 +108,7 @@ def _draw_maps(arrays, skin, rays, pictures):
     owner, triangles, corners, planes, normals = arrays
     plain, colours, palette, table = skin
     z, normal, semantic, mask = pictures
-    nearest, farthest = np.float32(np.inf), np.float32(-np.inf)
+    nearest, farthest = np.inf, -np.inf
     for i in range(owner.shape[0]):
         for j in range(owner.shape[1]):
             k = owner[i, j]
@@ -128,7 +128,7 @@ def _draw_maps(arrays, skin, rays, pictures):
                     semantic[i, j, c] = palette[part, c]
                 else:
                     semantic[i, j, c] = light_grey(_light(colours, corners, k, weights, c), table)
-    return nearest, farthest
+    return float(nearest), float(farthest)
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import tracemalloc
+from dataclasses import fields
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -12,7 +15,10 @@ from rendering import maps
 from rendering.colours import linear_to_srgb, srgb_to_linear, vertex_colours
 from rendering.maps import (
     PART_COLOURS,
+    BodyMaps,
+    draw_body,
     draw_depth,
+    draw_map_chunks,
     draw_maps,
     draw_mask,
     draw_normal,
@@ -128,7 +134,7 @@ def test_colours_between_parts_are_mixed_in_linear_light() -> None:
 @given(value=st.floats(0, 1))
 def test_srgb_is_its_own_inverse(value: float) -> None:
     """Decoding what was encoded gives the light again."""
-    assert abs(float(srgb_to_linear(linear_to_srgb(np.float64(value)))) - value) < 1e-6
+    assert abs(srgb_to_linear(linear_to_srgb(np.array([value])))[0] - value) < 1e-6
 
 
 def test_all_maps_share_the_silhouette() -> None:
@@ -149,13 +155,62 @@ def test_drawing_in_chunks_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> N
     rasterizer = open_rasterizer("cpu")
     at_once = draw_maps(rasterizer, mesh, vertices, points, CAMERA)
     monkeypatch.setattr(maps, "CHUNK_BYTES", 1)
-    one_by_one = draw_maps(rasterizer, mesh, vertices, points, CAMERA)
+    chunks = list(draw_map_chunks(rasterizer, mesh, vertices, points, CAMERA))
+    assert len(chunks) == 5
     for name, channels in (("depth", 1), ("normal", 3), ("semantic_map", 3), ("dwpose", 3)):
-        assert getattr(at_once, name).shape == (5, 48, 64, channels)
-        assert getattr(at_once, name).any()
-        np.testing.assert_array_equal(getattr(at_once, name), getattr(one_by_one, name))
-    np.testing.assert_array_equal(at_once.mask, one_by_one.mask)
+        one_by_one = np.concatenate([getattr(chunk, name) for chunk in chunks])
+        assert one_by_one.shape == (5, 48, 64, channels)
+        assert one_by_one.any()
+        np.testing.assert_array_equal(getattr(at_once, name), one_by_one)
+    np.testing.assert_array_equal(at_once.mask, np.concatenate([c.mask for c in chunks]))
     assert not at_once.mask[2].any()
+
+
+def test_a_clip_may_have_one_frame() -> None:
+    """The maps of a single frame are those it has in a longer clip."""
+    frames = [sphere((x, 0.0, 3.0), 0.5, CAMERA) for x in (-0.4, 0.4)]
+    vertices, mesh = np.concatenate([v for v, _, _ in frames]), frames[0][1]
+    both = draw_body(open_rasterizer("cpu"), mesh, vertices, CAMERA)
+    one = draw_body(open_rasterizer("cpu"), mesh, vertices[1:], CAMERA)
+    assert one.mask.any()
+    for field in fields(BodyMaps):
+        np.testing.assert_array_equal(getattr(one, field.name)[0], getattr(both, field.name)[1])
+
+
+def test_a_body_behind_the_camera_or_beside_the_picture_gives_black_maps() -> None:
+    """It is no error: what a black frame means is for the caller to say."""
+    for centre in ((0.0, 0.0, -3.0), (9.0, 0.0, 3.0)):
+        vertices, mesh, camera = sphere(centre, 0.5, CAMERA)
+        drawn = draw_body(open_rasterizer("cpu"), mesh, vertices, camera)
+        assert not any(getattr(drawn, field.name).any() for field in fields(BodyMaps))
+
+
+def test_what_cannot_be_drawn_is_refused() -> None:
+    """Vertices that are not finite, and pictures without pixels, before anything is drawn."""
+    vertices, mesh, camera = sphere((0.0, 0.0, 3.0), 0.5, CAMERA)
+    rasterizer, points = open_rasterizer("cpu"), np.zeros((1, 133, 3), np.float32)
+    for width, height in ((0, 48), (64, 0), (-1, 48)):
+        empty = Camera(focal_length_px=64.0, width=width, height=height)
+        with pytest.raises(ValueError, match="at least 1 x 1"):
+            draw_maps(rasterizer, mesh, vertices, points, empty)
+    vertices[0, 7, 1] = np.nan
+    with pytest.raises(ValueError, match="frame 0"):
+        draw_maps(rasterizer, mesh, vertices, points, camera)
+
+
+def test_an_8k_frame_takes_bounded_memory() -> None:
+    """At 7680 x 4320: the maps, a skeleton besides, and 12 bytes a pixel around the body."""
+    camera = Camera(focal_length_px=4320.0, width=7680, height=4320)
+    vertices, mesh, _ = sphere((0.0, 0.0, 2.5), 1.0, camera, steps=32)
+    rasterizer, points = open_rasterizer("cpu"), np.zeros((1, 133, 3), np.float32)
+    tracemalloc.start()
+    drawn = draw_maps(rasterizer, mesh, vertices, points, camera)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    rows, columns = np.nonzero(drawn.mask[0, ::16, ::16, 0])
+    around = 256 * (np.ptp(rows) + 3) * (np.ptp(columns) + 3)
+    assert around > 3200**2
+    assert peak < (11 + 3) * camera.width * camera.height + 12 * around + 2**22
 
 
 def test_points_of_other_frames_are_refused() -> None:
