@@ -12,7 +12,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
-from dataset.records import BODY_POINTS, SMPL_JOINTS, BodyTrack, Camera
+from dataset.records import (
+    BODY_POINTS,
+    FACE_POINTS,
+    LEFT_HAND_POINTS,
+    RIGHT_HAND_POINTS,
+    SMPL_JOINTS,
+    BodyTrack,
+    Camera,
+)
 from rendering.camera import project
 from rendering.skeleton import (
     LIMB_COLOURS,
@@ -166,6 +174,23 @@ def test_unsure_points_are_not_drawn(confidence: float) -> None:
     points = standing_points()
     points[:, 2] = confidence
     assert not draw_dwpose(points[None], 256, 256).any()
+
+
+@pytest.mark.parametrize("unseen", [FACE_POINTS, LEFT_HAND_POINTS, RIGHT_HAND_POINTS])
+def test_nothing_is_drawn_of_an_unseen_hand_or_face(unseen: slice) -> None:
+    """Without confidence, at the corner where detectors leave such points: as if not there."""
+    points = standing_points()
+    points[unseen] = 0
+    without = draw_dwpose(points[None], 256, 256)[0]
+    assert not without[:8, :8].any()
+    points[unseen] = (*points[unseen.start - 1, :2], 0)
+    np.testing.assert_array_equal(draw_dwpose(points[None], 256, 256)[0], without)
+    x, y = standing_points()[unseen, :2].mean(axis=0).astype(int)
+    colours = {(0, 0, 255), (255, 255, 255)}  # of hands and faces
+    assert (
+        not {tuple(pixel) for pixel in without[y - 6 : y + 6, x - 6 : x + 6].reshape(-1, 3)}
+        & colours
+    )
 
 
 def test_feet_are_not_drawn() -> None:
