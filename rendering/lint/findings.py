@@ -65,13 +65,28 @@ class ClipReport:
         return sum(finding.severity == "error" for finding in self.findings)
 
 
+_VAGUE = ("other_silhouette", "other_palette", "normal_other_axes", "skeleton_other_drawing")
+
+
 def merge(clip: str, seen: Iterable[tuple[int | None, Symptom]]) -> tuple[Finding, ...]:
     """Findings of a clip, errors first; frame ``None`` is a symptom of the clip as a whole."""
     groups: dict[tuple[str, str, str], list[tuple[int | None, Symptom]]] = {}
     for frame, symptom in seen:
         groups.setdefault((symptom.check, symptom.map, symptom.cause), []).append((frame, symptom))
     findings = [_finding(clip, group) for group in groups.values()]
-    return tuple(sorted(findings, key=lambda finding: finding.severity != "error"))
+    kept = [finding for finding in findings if not _is_covered(finding, findings)]
+    return tuple(sorted(kept, key=lambda finding: finding.severity != "error"))
+
+
+def _is_covered(finding: Finding, all_findings: Iterable[Finding]) -> bool:
+    """A vague finding in the frames that tell little of a fault that others name."""
+    return finding.cause in _VAGUE and any(
+        other.map == finding.map
+        and other.cause not in _VAGUE
+        and other.check.split(".")[0] == finding.check.split(".")[0]
+        and len(other.frames) >= len(finding.frames)
+        for other in all_findings
+    )
 
 
 def _finding(clip: str, group: Sequence[tuple[int | None, Symptom]]) -> Finding:

@@ -21,6 +21,7 @@ FAINTEST = {"mask": 128, "normal": 50, "semantic_map": 20, "dwpose": 100}
 MAX_COLOURED = 0.001
 """The share of pixels that a grey picture may have in colour."""
 
+_BLACK_SHARE = 0.1  # of the picture's edge, from which its background is black
 _EXACT = 2  # grey levels within which a background is its colour
 
 
@@ -93,9 +94,14 @@ def settle_backgrounds(
 
 
 def _background(picture: UInt8[np.ndarray, "height width *channels"]) -> np.ndarray:
-    """The median of the picture's outermost pixels."""
-    edges = (picture[0], picture[-1], picture[:, 0], picture[:, -1])
-    return np.median(np.concatenate(edges), axis=0).astype(np.int16)
+    """The median of the picture's outermost pixels; black if some of them are black.
+
+    A body may reach out of the picture and cover most of its edge, but hardly all.
+    """
+    edges = np.concatenate((picture[0], picture[-1], picture[:, 0], picture[:, -1]))
+    brightest = edges if edges.ndim == 1 else edges.max(axis=1)
+    colour = np.median(edges, axis=0).astype(np.int16)
+    return colour * int((brightest <= _EXACT).mean() < _BLACK_SHARE)
 
 
 def _cleared(

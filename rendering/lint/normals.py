@@ -92,10 +92,11 @@ def _check_axes(
     order = (0, 1, 2)
     shares = ", ".join(f"{c} {share:.0%}" for c, share in zip("RGB", towards, strict=True))
     expected = "B over one half on all that is seen"
-    if max(towards[2], 1 - towards[2]) < TOWARDS_SHARE:
-        if max(towards[0], 1 - towards[0]) < TOWARDS_SHARE:
-            yield from say("normal_other_axes", f"over one half: {shares}", expected)
-            return
+    one_sided = np.abs(towards - 0.5) + 0.5
+    if one_sided.max() < TOWARDS_SHARE or one_sided[1] > max(one_sided[[0, 2]]):
+        yield from say("normal_other_axes", f"over one half: {shares}", expected)
+        return
+    if one_sided[0] > one_sided[2]:
         yield from say("normal_bgr", f"over one half: {shares}", expected)
         order = (2, 1, 0)
     if towards[order[2]] < 0.5:

@@ -17,8 +17,8 @@ from rendering.colours import PART_COLOURS, linear_to_srgb, srgb_to_linear
 from rendering.lint.findings import Symptom
 from rendering.lint.frame import Frame, brightness, shrunk, symptom_maker
 
-ON_PALETTE = 0.95
-"""Least share of pure pixels that have a colour of the palette."""
+ON_PALETTE = 0.85
+"""Least share of pure pixels that have a colour of the palette; under 1 only in close-ups."""
 
 NEAR = 1
 """Grey levels within which a pure colour is the palette's; the official scene dithers by one."""
@@ -42,7 +42,7 @@ def check_semantic_map(frame: Frame) -> Iterator[Symptom]:
     if len(pixels) < _LEAST_PIXELS:
         return
     shares = palette_shares(pixels, NEAR_LOSSY if lossy else NEAR)
-    if shares[OUR_PALETTE] >= ON_PALETTE * (0.9 if lossy else 1.0):
+    if shares[OUR_PALETTE] >= ON_PALETTE:
         return
     most = max(shares.values())
     best = next(name for name, share in shares.items() if share >= most - _TIE)

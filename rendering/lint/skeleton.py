@@ -34,6 +34,7 @@ ON_BODY = 0.6
 _BODY_REACH = 3  # pixels by which a limb may stick out of a thin arm
 _LEAST_PIXELS = 60
 _LEAST_LIMBS = 3
+_LEAST_LIMBS_OF_MOST = 5  # of a body so far out of the picture too little is known
 
 
 def check_skeleton(frame: Frame) -> Iterator[Symptom]:
@@ -61,12 +62,13 @@ def _check_drawing(strokes: Strokes) -> Iterator[Symptom]:
             "limbs at 0.6 of the joints' brightness",
         )
         return
-    place = _in_place(limbs, otherwise=1.0)
-    swapped_place = _in_place(find_limbs(strokes, swapped=True), otherwise=0.0)
-    measured = f"{place:.0%} of the limbs between their joints ({swapped_place:.0%} if swapped)"
+    place, swapped_place = _in_place(limbs), _in_place(find_limbs(strokes, swapped=True))
+    misplaced = place is not None and place < IN_PLACE
+    measured = f"{place or 0:.0%} of the limbs between their joints"
+    measured += f" ({swapped_place or 0:.0%} with red and blue swapped)"
     say = symptom_maker("skeleton.limbs", "dwpose")
-    only_hands = len(limbs) < _LEAST_LIMBS and share < ON_PALETTE < swapped_share
-    if only_hands or place < IN_PLACE <= swapped_place:
+    only_hands = place is None and share < ON_PALETTE < swapped_share
+    if only_hands or (place or 0) < IN_PLACE <= (swapped_place or 0):
         yield from say("skeleton_bgr", measured, f"over {IN_PLACE:.0%}")
     elif share < ON_PALETTE:
         yield from symptom_maker("skeleton.colours", "dwpose")(
@@ -74,7 +76,7 @@ def _check_drawing(strokes: Strokes) -> Iterator[Symptom]:
             f"{share:.0%} of the drawn pixels have a colour of the drawing",
             f"over {ON_PALETTE:.0%}",
         )
-    elif place < IN_PLACE:
+    elif misplaced:
         yield from say("skeleton_other_drawing", measured, f"over {IN_PLACE:.0%}")
     else:
         yield from _check_strokes(strokes, limbs)
@@ -91,7 +93,7 @@ def _check_strokes(strokes: Strokes, limbs: list[FoundLimb]) -> Iterator[Symptom
             f"{LIMB_WIDTH[0]:g} to {LIMB_WIDTH[1]:g} px",
         )
     stray, at_feet = stray_share(strokes, limbs)
-    if stray > STRAY:
+    if stray > STRAY and sum(limb.area > 0 for limb in limbs) >= _LEAST_LIMBS_OF_MOST:
         cause = "skeleton_feet" if at_feet > 0.6 else "skeleton_other_drawing"
         yield from say(
             cause,
@@ -116,11 +118,11 @@ def _check_place(frame: Frame, picture: UInt8[np.ndarray, "height width 3"]) -> 
         )
 
 
-def _in_place(limbs: list[FoundLimb], *, otherwise: float) -> float:
-    """The share of the limbs with pixels that lie between their joints; ``otherwise`` if few."""
+def _in_place(limbs: list[FoundLimb]) -> float | None:
+    """The share of the limbs with pixels that lie between their joints; None if they are few."""
     seen = [limb for limb in limbs if limb.area]
     enough = len(seen) >= _LEAST_LIMBS
-    return sum(limb.in_place for limb in seen) / len(seen) if enough else otherwise
+    return sum(limb.in_place for limb in seen) / len(seen) if enough else None
 
 
 def _not_darkened(limbs: list[FoundLimb]) -> bool:
