@@ -13,9 +13,10 @@ from curation.curate import CurateSettings, CurateStage
 from curation.people.anchors import box_overlap
 from curation.people.mediapipe import PeopleSettings
 from curation.select import SelectSettings, decide
+from curation.shots import ShotSettings
 from dataset.errors import ItemError
 from dataset.schemas import SCHEMAS
-from dataset.video import read_frames
+from dataset.video import read_frames, write_playable
 from tests.unit.curation.sample_media import media, sample, video_row
 
 
@@ -70,6 +71,29 @@ def test_the_whole_of_the_second_sample(stage: CurateStage) -> None:
     assert decisions[0] == (True, "")
     assert set(decisions[1:]) == {(False, "select.second_person")}
     assert rows[0]["frames"] >= 30
+
+
+@pytest.mark.parametrize("hidden", [8, 9])
+def test_who_is_hidden_for_more_than_eight_frames_is_two_clips(tmp_path: Path, hidden: int) -> None:
+    """Up to eight frames of black are filled and named; nine end the clip at the last sighting."""
+    shown = list(read_frames(sample("video/treadmill_cam03"), fps=30.0, max_side=640))
+    for frame in shown[19 : 19 + hidden]:
+        frame[:] = 0
+    path = tmp_path / "hidden.mp4"
+    write_playable(path, iter(shown), fps=30.0)
+    # A picture that turns black is a cut, and clips would end there whatever the tracks say.
+    no_cuts = ShotSettings(min_content_change=255.0)
+    stage = CurateStage(
+        CurateSettings(min_clip_seconds=0.5, shots=no_cuts), PeopleSettings(), Path("/")
+    )
+    stage.load()
+    rows = list(stage.process(video_row(path, "hidden")))
+    clips = [(round(30 * row["start_seconds"]), row["frames"]) for row in rows]
+    filled = [row["filled_frames"] for row in rows]
+    if hidden <= 8:
+        assert (clips, filled) == ([(0, 50)], [list(range(19, 19 + hidden))])
+    else:
+        assert (clips, filled) == ([(0, 19), (28, 22)], [[], []])
 
 
 def test_a_span_of_a_source_is_curated() -> None:
