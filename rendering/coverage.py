@@ -117,7 +117,7 @@ def _find(points, mesh, size, arrays, later):
 
 @numba.njit(cache=True, nogil=True, error_model="numpy", inline="always")
 def _set_up(points, corners, names, bounds, arrays):
-    """Write a triangle as candidate; 1, or 0 where it is seen exactly from its edge.
+    """Write a triangle as candidate; 1, or 0 where it is none, being seen exactly from its edge.
 
     ``names``: its index in the mesh and among the candidates.
     """
@@ -131,8 +131,6 @@ def _set_up(points, corners, names, bounds, arrays):
     a1, b1, c1 = _cross(h2, h0)
     a2, b2, c2 = _cross(h0, h1)
     volume = h0[0] * a0 + h0[1] * b0 + h0[2] * c0
-    if volume == 0.0:
-        return 0
     s = -1.0 if volume < 0.0 else 1.0
     triangles[k] = t
     all_corners[k, 0], all_corners[k, 1], all_corners[k, 2] = a, b, c
@@ -143,7 +141,7 @@ def _set_up(points, corners, names, bounds, arrays):
     planes[k, VOLUME], planes[k, SIDE] = s * volume, s
     planes[k, NEAREST] = max(min(h0[2], h1[2], h2[2]), NEAR_METRES) * (1 - _ROUNDING)
     planes[k, FARTHEST] = max(h0[2], h1[2], h2[2]) * (1 + _ROUNDING)
-    return 1
+    return 1 if volume != 0.0 else 0
 
 
 @numba.njit(cache=True, nogil=True, inline="always")

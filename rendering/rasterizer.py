@@ -77,7 +77,6 @@ class Rasterizer:
             ValueError: vertices of another mesh, not finite, or a camera without a picture.
         """
         check_scene(vertices, mesh, camera)
-        self._prepare(mesh)
         return (self._see(np.ascontiguousarray(frame), mesh, camera) for frame in vertices)
 
     def rasterize(
@@ -104,6 +103,7 @@ class Rasterizer:
         self._mesh = mesh
 
     def _see(self, positions: np.ndarray, mesh: Mesh, camera: Camera) -> Surface | None:
+        self._prepare(mesh)
         candidates = self._finder.find(positions, camera)
         if candidates is None:
             return None

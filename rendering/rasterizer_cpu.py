@@ -43,8 +43,7 @@ class CpuVisibility:
         owner.fill(-1)
         x = np.arange(left, left + width) + 0.5 - camera.width / 2
         y = np.arange(top, top + height) + 0.5 - camera.height / 2
-        local = candidates.bounds - np.array((left, left, top, top), np.int32)
-        triangles = (local, candidates.planes)
+        triangles = (candidates.bounds, candidates.planes, (left, top))
         _draw(triangles, 0, candidates.outside, (x, y, inverse, owner))
         _draw_hidden(triangles, candidates.outside, (x, y, inverse, owner))
         return owner
@@ -60,14 +59,15 @@ def _draw(triangles, first, end, pictures):
 
     Each pixel keeps the highest 1 / z and whose it is.
     """
-    bounds, planes = triangles
+    bounds, planes, (first_column, first_row) = triangles
     x, y, inverse, owner = pictures
     for k in range(first, end):
         p = planes[k]
         least = (_least(p[0], p[1]), _least(p[3], p[4]), _least(p[6], p[7]))
         per_volume = 1.0 / p[VOLUME]
-        left, columns = np.uintp(bounds[k, 0]), np.uintp(bounds[k, 1] - bounds[k, 0] + 1)
-        for i in range(np.uintp(bounds[k, 2]), np.uintp(bounds[k, 3] + 1)):
+        left = np.uintp(bounds[k, 0] - first_column)
+        columns = np.uintp(bounds[k, 1] - bounds[k, 0] + 1)
+        for i in range(np.uintp(bounds[k, 2] - first_row), np.uintp(bounds[k, 3] - first_row + 1)):
             row0 = p[1] * y[i] + p[2]
             row1 = p[4] * y[i] + p[5]
             row2 = p[7] * y[i] + p[8]
@@ -85,18 +85,19 @@ def _draw(triangles, first, end, pictures):
 @numba.njit(cache=True, nogil=True, error_model="numpy")
 def _draw_hidden(triangles, first, pictures):
     """Draw the candidates from ``first`` on, leaving out those behind what is there."""
-    bounds, planes = triangles
-    inverse = pictures[2]
-    for k in range(first, bounds.shape[0]):
-        nearest = np.float32(1.0 / planes[k, NEAREST])
-        if not _is_covered(inverse, bounds[k], nearest):
+    planes = triangles[1]
+    for k in range(first, planes.shape[0]):
+        if not _is_covered(pictures[2], triangles, k, np.float32(1.0 / planes[k, NEAREST])):
             _draw(triangles, k, k + 1, pictures)
 
 
 @numba.njit(cache=True, nogil=True)
-def _is_covered(inverse, bounds, nearest):
-    left, columns = np.uintp(bounds[0]), np.uintp(bounds[1] - bounds[0] + 1)
-    for i in range(np.uintp(bounds[2]), np.uintp(bounds[3] + 1)):
+def _is_covered(inverse, triangles, k, nearest):
+    """Whether all that candidate ``k`` may cover is nearer than its nearest corner, as 1 / z."""
+    bounds, _, (first_column, first_row) = triangles
+    left = np.uintp(bounds[k, 0] - first_column)
+    columns = np.uintp(bounds[k, 1] - bounds[k, 0] + 1)
+    for i in range(np.uintp(bounds[k, 2] - first_row), np.uintp(bounds[k, 3] - first_row + 1)):
         inverses = inverse[i, left:]
         for j in range(columns):
             if inverses[j] < nearest:

@@ -191,3 +191,11 @@ def open_twice(first: Backend, second: Backend) -> str:
         return open_rasterizer(second).name
     except RuntimeError as error:
         return str(error)
+
+
+def open_device(backend: Backend, device_index: int) -> str:
+    """The name of what opens on a device, or the error."""
+    try:
+        return open_rasterizer(backend, device_index).name
+    except RuntimeError as error:
+        return str(error)

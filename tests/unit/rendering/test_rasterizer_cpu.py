@@ -26,7 +26,7 @@ from tests.unit.rendering.scenes import (
     sphere,
 )
 
-LIMITS = {"depth_mae": 0.5, "normal_mae": 0.75, "semantic_mae": 0.75, "semantic_p999": 3.0}
+LIMITS = {"depth_mae": 0.25, "normal_mae": 0.51, "semantic_mae": 0.43, "semantic_p999": 1.4}
 
 
 def assert_same(ours: Buffers, other: Buffers) -> None:
@@ -40,7 +40,7 @@ def test_agrees_with_the_official_scene(folder) -> None:
     if not folder.is_dir():
         pytest.skip(f"the referee fixtures are not there: {folder}")
     figures = compare_with_official("cpu", folder)
-    assert figures.pop("mask_iou") >= 0.999
+    assert figures.pop("mask_iou") >= 0.9998
     assert {name: figures[name] for name in figures if figures[name] > LIMITS[name]} == {}
 
 
@@ -148,6 +148,21 @@ def test_frames_of_a_batch_do_not_mix() -> None:
     assert not together.mask[1].any()
 
 
+def test_surfaces_of_two_meshes_may_be_asked_for_in_turns() -> None:
+    """What one sees does not depend on what else the rasteriser draws in between."""
+    rasterizer = open_rasterizer("cpu")
+    first = sphere((0.0, 0.0, 3.0), 0.5, CAMERA)
+    vertices, mesh, camera = soup(1, CAMERA)
+    surfaces = rasterizer.surfaces(np.concatenate((vertices, vertices)), mesh, camera)
+    owners = []
+    for surface in surfaces:
+        assert surface is not None
+        owners.append(surface.owner.copy())
+        rasterizer.rasterize(*first)
+    np.testing.assert_array_equal(owners[0], owners[1])
+    assert (owners[0] >= 0).any()
+
+
 def test_a_body_may_be_partly_outside_the_picture() -> None:
     """What is inside is what a larger picture shows there."""
     vertices, mesh, _ = sphere((0.4, 0.2, 1.0), 0.45, CAMERA)
@@ -170,6 +185,8 @@ def test_what_cannot_be_drawn_is_refused_by_name() -> None:
         rasterizer.rasterize(vertices, mesh, camera)
     with pytest.raises(ValueError, match="1 x 1"):
         rasterizer.rasterize(vertices, mesh, Camera(focal_length_px=1.0, width=0, height=4))
+    with pytest.raises(ValueError, match="device"):
+        open_rasterizer("cpu", device_index=0)
     with pytest.raises(ValueError, match="cuda"):
         open_rasterizer("cuda")  # pyright: ignore[reportArgumentType]
 

@@ -23,6 +23,7 @@ from tests.unit.rendering.scenes import (
     draw_after_fork,
     in_child,
     open_after,
+    open_device,
     open_twice,
     soup,
     sphere,
@@ -65,7 +66,7 @@ def test_agrees_with_the_official_scene(
     if not folder.is_dir():
         pytest.skip(f"the referee fixtures are not there: {folder}")
     figures = worker.submit(compare_with_official, platform, folder).result()
-    assert figures.pop("mask_iou") >= 0.999
+    assert figures.pop("mask_iou") >= 0.9998
     assert {name: figures[name] for name in figures if figures[name] > LIMITS[name]} == {}
 
 
@@ -107,17 +108,14 @@ def test_a_fork_is_told_to_open_its_own(platform: GlPlatform, worker: ProcessPoo
     assert "open one in each process" in told
 
 
-def test_workers_draw_side_by_side() -> None:
-    """Two processes with a context each draw at the same time, and the same."""
-    platforms: list[Backend] = [name for name in _LIBRARIES if _is_installed(name)]
-    if not platforms:
-        pytest.skip("no window-less OpenGL is installed")
-    drawn = sphere((0.1, -0.05, 4.0), 1.0, LARGE)
-    with child_pool(LP_NUM_THREADS="1") as first, child_pool(LP_NUM_THREADS="1") as second:
-        pictures = [pool.submit(draw, platforms[0], drawn) for pool in (first, second, first)]
-        depths = [picture.result().z for picture in pictures]
-    np.testing.assert_array_equal(depths[0], depths[1])
-    np.testing.assert_array_equal(depths[0], depths[2])
+def test_the_device_is_chosen_by_its_index() -> None:
+    """EGL's first device draws; one that is not there is named in the error."""
+    if not _is_installed("egl"):
+        pytest.skip("EGL is not installed")
+    with child_pool(LP_NUM_THREADS="1") as pool:
+        assert pool.submit(open_device, "egl", 0).result() == "egl"
+        told = str(pool.submit(open_device, "egl", 63).result())
+    assert "got 63" in told
 
 
 def test_a_process_keeps_its_platform() -> None:
