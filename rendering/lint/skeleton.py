@@ -28,8 +28,8 @@ LIMB_WIDTH = (3.5, 11.0)
 STRAY = 0.02
 """Share of the body's drawing that may lie off the limbs and joints that were found."""
 
-ON_BODY = 0.6
-"""Least share of the limbs' pixels that lie on the body; over 0.8 is usual."""
+ON_BODY = 0.7
+"""Least share of the limbs' pixels that lie on the body; 0.99 where the fit is good."""
 
 _BODY_REACH = 3  # pixels by which a limb may stick out of a thin arm
 _LEAST_PIXELS = 60

@@ -30,7 +30,7 @@ def test_errors_exit_with_1_and_are_told_as_json(tmp_path: Path) -> None:
     (clip,) = json.loads(result.output)["clips"]
     (finding,) = clip["findings"]
     assert (clip["clip"], clip["looked_at"], clip["errors"]) == ("clip", 2, 1)
-    assert (finding["map"], finding["cause"], finding["frames"]) == ("normal", "normal_bgr", [0, 3])
+    assert (finding["map"], finding["cause"], finding["frames"]) == ("normal", "normal_bgr", [0, 2])
     assert "RGB2BGR" in finding["remedy"]
 
 

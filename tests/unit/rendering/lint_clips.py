@@ -31,6 +31,7 @@ from rendering.rasterizer import open_rasterizer
 from rendering.skeleton import smpl_to_wholebody_points
 
 SIZE = 384
+FRAMES = 3
 
 Maps = dict[str, np.ndarray]
 
@@ -58,38 +59,40 @@ def causes(report: ClipReport) -> set[tuple[str, str]]:
 
 
 @cache
-def _drawn() -> Maps:
-    track, body = _track(), BodyModel.load()
+def _drawn(shift: tuple[float, float, float]) -> Maps:
+    track, body = _track(shift), BodyModel.load()
     points = _with_hands_and_face(smpl_to_wholebody_points(body.joints(track), track))
     maps = draw_maps(open_rasterizer("cpu"), body.mesh, body.vertices(track), points, track.camera)
     names = ("depth", "normal", "semantic_map", "dwpose", "mask")
     return {name: getattr(maps, name) for name in names}
 
 
-def clean_maps() -> Maps:
-    """The shipped body from four sides: standing, stepping, bowing, waving."""
-    return {name: array.copy() for name, array in _drawn().items()}
+def clean_maps(shift: tuple[float, float, float] = (0, 0, 0)) -> Maps:
+    """The shipped body standing, bowing and waving, seen from front, side and back.
+
+    ``shift`` moves it, in metres and camera axes, from 43 to 50 m before the camera.
+    """
+    return {name: array.copy() for name, array in _drawn(shift).items()}
 
 
-def _track() -> BodyTrack:
-    frames = 4
-    pose = np.zeros((frames, 23, 3), np.float32)
+def _track(shift: tuple[float, float, float]) -> BodyTrack:
+    pose = np.zeros((FRAMES, 23, 3), np.float32)
     for frame, joint, angles in (
         (0, "left_shoulder", (0, 0, -1.1)), (0, "right_shoulder", (0, 0, 1.1)),
-        (1, "left_knee", (1.2, 0, 0)), (1, "left_hip", (-1, 0, 0)), (1, "right_elbow", (0, 1.2, 0)),
-        (2, "spine1", (0.6, 0, 0)), (2, "left_shoulder", (0, 0, -0.9)),
-        (3, "left_shoulder", (0, 0, 0.8)),
+        (1, "spine1", (0.6, 0, 0)), (1, "left_shoulder", (0, 0, -0.9)),
+        (2, "left_shoulder", (0, 0, 0.8)),
     ):  # fmt: skip
         pose[frame, SMPL_JOINTS.index(joint) - 1] = angles
     upright = Rotation.from_rotvec((np.pi, 0, 0))
-    turns = [upright * Rotation.from_euler("y", turn, degrees=True) for turn in (0, 50, -100, 170)]
+    turns = [upright * Rotation.from_euler("y", turn, degrees=True) for turn in (0, -100, 170)]
+    places = np.array([(0, 0.2, 43), (0.3, 0.1, 50), (-0.2, 0.2, 45)]) + shift
     return BodyTrack(
         betas=np.zeros(10, np.float32),
         global_orient=np.array([turn.as_rotvec() for turn in turns], np.float32),
         body_pose=pose,
-        transl=np.array([(0, 0.2, 43), (0, 0.2, 43), (0.3, 0.1, 50), (-0.2, 0.2, 45)], np.float32),
+        transl=places.astype(np.float32),
         camera=Camera(focal_length_px=5000 / 256 * SIZE, width=SIZE, height=SIZE),
-        reprojection_error_px=np.zeros(frames, np.float32),
+        reprojection_error_px=np.zeros(FRAMES, np.float32),
     )
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from rendering.colours import linear_to_srgb, srgb_to_linear
 from tests.unit.rendering.lint_clips import (
+    FRAMES,
     causes,
     clean_maps,
     report_on,
@@ -142,8 +143,9 @@ def test_a_fault_is_named_and_nothing_else(name: str) -> None:
     assert causes(report_on(maps)) == {(damaged, cause)}
 
 
-def test_clean_maps_have_no_findings() -> None:
-    """What the renderer draws of the shipped body passes, in every pose."""
-    report = report_on(clean_maps())
+@pytest.mark.parametrize("shift", [(0, 0, 0), (0, 0, 60), (0.2, 0.3, -20), (0.8, 0, -5)])
+def test_clean_maps_have_no_findings(shift: tuple[float, float, float]) -> None:
+    """What the renderer draws passes: whole, far away, close up and half out of the picture."""
+    report = report_on(clean_maps(shift))
     assert report.findings == ()
-    assert report.looked_at == 4
+    assert report.looked_at == FRAMES
