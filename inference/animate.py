@@ -22,16 +22,14 @@ from dataset.settings import Settings
 from dataset.streams import encode_stream
 from dataset.video import write_playable
 from inference.manifest import AnimationRow, own_frame
-from inference.motion import BodyReader, Motion, Reference
+from inference.motion import BodyReader, Motion, Reference, SkeletonSource, skeleton_points
 from inference.sampler import SampleSettings, sample
 from rendering.alignment import align, alignment_score
 from rendering.body_model import BodyModel
 from rendering.fitting import KeypointFitter
 from rendering.maps import draw_maps
-from rendering.point_transfer import transfer_points
 from rendering.rasterizer import open_rasterizer
 from rendering.render import RenderSettings
-from rendering.skeleton import smpl_to_wholebody_points
 from rendering.track import select_frames
 from training.champ.autoencoder import Autoencoder
 from training.champ.checkpoints import load
@@ -56,7 +54,7 @@ class AnimateSettings(Settings):
         description="relative: the reference's place plus the motion's path scaled by body height; "
         "constant: the reference's place, as the official code does",
     )
-    skeleton: Literal["transferred", "body"] = Field(
+    skeleton: SkeletonSource = Field(
         default="transferred",
         description="Whose points the dwpose map shows; transferred: those seen on the motion, "
         "carried onto the aligned body; body: the aligned body's joints, for a network that was "
@@ -167,25 +165,11 @@ class AnimateStage:
 
     def _draw(self, motion: Motion, frames: range, aligned: BodyTrack) -> GuidanceMaps:
         """The frames of a motion made by the reference's body, as large as the reference is."""
-        points = self._points(motion, frames, aligned)
+        points = skeleton_points(
+            motion, frames, aligned, self._body, skeleton=self.settings.skeleton
+        )
         vertices = self._body.vertices(aligned)
         return draw_maps(self._rasterizer, self._body.mesh, vertices, points, aligned.camera)
-
-    def _points(
-        self, motion: Motion, frames: range, aligned: BodyTrack
-    ) -> Float32[np.ndarray, "frames 133 3"]:
-        """The points of the skeleton that is drawn, on the aligned body."""
-        joints = self._body.joints(aligned)
-        if self.settings.skeleton == "body":
-            return smpl_to_wholebody_points(joints, aligned)
-        source = select_frames(motion.track, frames)
-        return transfer_points(
-            motion.points[list(frames)],
-            self._body.joints(source),
-            motion.track.camera,
-            joints,
-            aligned.camera,
-        )
 
     @torch.no_grad()
     def _sample(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -18,10 +19,15 @@ from dataset.records import BodyTrack, Keypoints
 from dataset.streams import decode_stream
 from dataset.tables import read_row
 from dataset.video import read_frames
+from rendering.body_model import BodyModel
 from rendering.camera import default_camera
 from rendering.fitting import BodyFitter
+from rendering.point_transfer import transfer_points
 from rendering.render import TRACK_COLUMNS, read_track
+from rendering.skeleton import smpl_to_wholebody_points
 from rendering.track import select_frames
+
+SkeletonSource = Literal["transferred", "body"]
 
 MAX_PICTURE_SIDE = 8192
 DETECT_EVERY = 3  # frames; in between boxes are interpolated, which keypoints do not depend on
@@ -150,6 +156,33 @@ class BodyReader:
         boxes = np.full((len(frames), 4), np.nan, np.float32)
         boxes[chosen.frames] = chosen.boxes[:, :4]
         return boxes
+
+
+def skeleton_points(
+    motion: Motion,
+    frames: Sequence[int],
+    aligned: BodyTrack,
+    body: BodyModel,
+    *,
+    skeleton: SkeletonSource,
+) -> Float32[np.ndarray, "frames 133 3"]:
+    """The points of the skeleton that is drawn of an aligned body, in pixels of its camera.
+
+    Args:
+        motion: The motion that was aligned, with the points seen on it.
+        frames: Which of its frames the aligned track holds.
+        skeleton: The seen points, carried onto the body, or the body's own joints.
+    """
+    joints = body.joints(aligned)
+    if skeleton == "body":
+        return smpl_to_wholebody_points(joints, aligned)
+    return transfer_points(
+        motion.points[list(frames)],
+        body.joints(select_frames(motion.track, frames)),
+        motion.track.camera,
+        joints,
+        aligned.camera,
+    )
 
 
 def read_picture(path: Path, max_side: int) -> UInt8[np.ndarray, "height width 3"]:
