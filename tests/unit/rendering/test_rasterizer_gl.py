@@ -11,7 +11,7 @@ import pytest
 from dataset.records import Camera
 from rendering.gl_platform import _LIBRARIES, GlPlatform, _is_installed
 from rendering.maps import draw_depth, draw_normal, draw_semantic_map
-from rendering.rasterizer import Backend, Buffers
+from rendering.rasterizer import Buffers
 from tests.unit.rendering.scenes import (
     CAMERA,
     GOLDEN_RENDER,
