@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Bool, Float32
 
 from rendering.lint.findings import Symptom
-from rendering.lint.frame import Frame, grown, shrunk, symptom_maker
+from rendering.lint.frame import Frame, grown, shrunk
 from rendering.lint.normals import outline
 
 TOLERANCE = 3
@@ -41,10 +41,12 @@ def check_depth(frame: Frame) -> Iterator[Symptom]:
     nearness = picture.astype(np.float32)
     inverted = _falls_inwards(nearness, frame.body)
     if inverted is not None and inverted > FALL:
-        yield from symptom_maker("depth.direction", "depth")(
-            "depth_inverted",
-            f"brighter towards the silhouette ({inverted:+.2f})",
-            f"darker: under {FALL}",
+        yield Symptom(
+            check="depth.direction",
+            map="depth",
+            cause="depth_inverted",
+            measured=f"brighter towards the silhouette ({inverted:+.2f})",
+            expected=f"darker: under {FALL}",
         )
     yield from _check_range(frame, picture)
 
@@ -56,8 +58,12 @@ def _check_range(frame: Frame, picture: np.ndarray) -> Iterator[Symptom]:
     nearest, farthest = int(values.max()), int(values.min())
     limit = TOLERANCE_LOSSY if "depth" in frame.lossy else TOLERANCE
     if nearest < 255 - limit or farthest > limit:
-        yield from symptom_maker("depth.range", "depth")(
-            "depth_not_per_frame", f"{farthest} to {nearest} on the body", "0 to 255 in each frame"
+        yield Symptom(
+            check="depth.range",
+            map="depth",
+            cause="depth_not_per_frame",
+            measured=f"{farthest} to {nearest} on the body",
+            expected="0 to 255 in each frame",
         )
 
 
@@ -104,10 +110,12 @@ def check_depth_curve(frame: Frame) -> Iterator[Symptom]:
         return
     bend = float(np.polyfit(levels, factors, 1)[0]) * 255
     if abs(bend) > BEND:
-        yield from symptom_maker("depth.curve", "depth")(
-            "depth_curve",
-            f"slopes change by a factor of {np.exp(abs(bend)):.1f} from dark to bright",
-            "the same factor to the normals' slopes everywhere",
+        yield Symptom(
+            check="depth.curve",
+            map="depth",
+            cause="depth_curve",
+            measured=f"slopes change by a factor of {np.exp(abs(bend)):.1f} from dark to bright",
+            expected="the same factor to the normals' slopes everywhere",
         )
 
 

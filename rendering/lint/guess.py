@@ -5,17 +5,10 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import UInt8
 
-from rendering.lint.frame import (
-    MAX_COLOURED,
-    Frame,
-    brightness,
-    coloured_share,
-    make_frame,
-    settle_backgrounds,
-    shrunk,
-)
+from rendering.lint.frame import Frame, brightness, make_frame, shrunk
 from rendering.lint.normals import length_errors
 from rendering.lint.palette import pure_pixels
+from rendering.lint.settling import MAX_COLOURED, coloured_share, settle_backgrounds
 
 _NORMAL_ERROR = 0.08
 _SATURATED_SHARE = 0.6

@@ -6,7 +6,7 @@ A frame is decoded, checked and forgotten before the next; what remains of it ar
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +15,11 @@ from dataset.errors import ItemError
 from rendering.lint.depth import check_depth, check_depth_curve
 from rendering.lint.edges import check_edges
 from rendering.lint.findings import ClipReport, Symptom, merge
-from rendering.lint.frame import make_frame, settle_backgrounds, settle_channels
+from rendering.lint.frame import make_frame
 from rendering.lint.guess import guess_map
 from rendering.lint.normals import check_normals
 from rendering.lint.palette import check_semantic_map
+from rendering.lint.settling import settle_backgrounds, settle_channels
 from rendering.lint.silhouettes import check_silhouettes
 from rendering.lint.skeleton import check_skeleton
 from rendering.lint.sources import LINTED, ClipMaps, MapFrames, open_clips, unreadable_symptom
@@ -138,11 +139,14 @@ def _lint_frame(
             pictures[name] = settled
     same_size = yield from _same_size(pictures)
     yield from _check_pictures(same_size, drawn)
-    for name in pictures.keys() - same_size.keys():
-        yield from _check_pictures({name: pictures[name]}, drawn)
+    for name, picture in pictures.items():
+        if name not in same_size:
+            yield from _check_pictures({name: picture}, drawn)
 
 
-def _same_size(pictures: Mapping[str, np.ndarray]):
+def _same_size(
+    pictures: Mapping[str, np.ndarray],
+) -> Generator[Symptom, None, dict[str, np.ndarray]]:
     """The maps of the size that most have; a generator of symptoms that returns them."""
     sizes = Counter(picture.shape[:2] for picture in pictures.values())
     if not sizes:

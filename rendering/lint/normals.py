@@ -8,6 +8,7 @@ surface turns away outwards, so the other two must point where the silhouette do
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 import cv2
 import numpy as np
@@ -15,7 +16,7 @@ from jaxtyping import Bool, Float, UInt8
 
 from rendering.colours import linear_to_srgb, srgb_to_linear
 from rendering.lint.findings import Symptom
-from rendering.lint.frame import Frame, shrunk, symptom_maker
+from rendering.lint.frame import Frame, shrunk
 
 LENGTH_ERROR = 0.03
 """Median distance of a normal's length from 1; rounding to 8 bits makes 0.003."""
@@ -41,7 +42,8 @@ def check_normals(frame: Frame) -> Iterator[Symptom]:
         return
     pixels = _sample(picture[inside]) / 255.0
     encoding, symptom = _encoding(pixels, lossy="normal" in frame.lossy)
-    yield from symptom
+    if symptom is not None:
+        yield symptom
     if encoding != "other":
         yield from _check_axes(frame, picture, pixels, encoding)
 
@@ -67,61 +69,70 @@ def _sample(pixels: UInt8[np.ndarray, "pixels 3"]) -> np.ndarray:
     return pixels[:: max(1, len(pixels) // _MOST_PIXELS)]
 
 
-def _encoding(
-    pixels: Float[np.ndarray, "pixels 3"], *, lossy: bool
-) -> tuple[str, Iterator[Symptom]]:
+def _encoding(pixels: Float[np.ndarray, "pixels 3"], *, lossy: bool) -> tuple[str, Symptom | None]:
     errors = length_errors(pixels)
     limit = LENGTH_ERROR_LOSSY if lossy else LENGTH_ERROR
     if errors["linear"] <= limit:
-        return "linear", iter(())
-    say = symptom_maker("normal.length", "normal")
+        return "linear", None
+    say = partial(Symptom, check="normal.length", map="normal", expected=f"unit length to {limit}")
     best = min(errors, key=lambda name: errors[name])
     measured = f"lengths are off 1 by {errors['linear']:.2f}"
     if best != "linear" and errors[best] <= limit:
         measured += f", after undoing the curve by {errors[best]:.2f}"
-        return best, say(f"normal_{best}", measured, f"unit length to {limit}")
-    return "other", say("normal_not_unit", measured, f"unit length to {limit}")
+        return best, say(cause=f"normal_{best}", measured=measured)
+    return "other", say(cause="normal_not_unit", measured=measured)
 
 
 def _check_axes(
     frame: Frame, picture: UInt8[np.ndarray, "height width 3"], pixels: np.ndarray, encoding: str
 ) -> Iterator[Symptom]:
-    say = symptom_maker("normal.axes", "normal")
-    normals = decode_normals(pixels, encoding)
-    towards = (normals > 0).mean(axis=0)
+    towards = (decode_normals(pixels, encoding) > 0).mean(axis=0)
     order = (0, 1, 2)
     shares = ", ".join(f"{c} {share:.0%}" for c, share in zip("RGB", towards, strict=True))
-    expected = "B over one half on all that is seen"
+    say = partial(
+        Symptom,
+        check="normal.axes",
+        map="normal",
+        measured=f"over one half: {shares}",
+        expected="B on all that is seen",
+    )
     one_sided = np.abs(towards - 0.5) + 0.5
     if one_sided.max() < TOWARDS_SHARE or one_sided[1] > max(one_sided[[0, 2]]):
-        yield from say("normal_other_axes", f"over one half: {shares}", expected)
+        yield say(cause="normal_other_axes")
         return
     if one_sided[0] > one_sided[2]:
-        yield from say("normal_bgr", f"over one half: {shares}", expected)
+        yield say(cause="normal_bgr")
         order = (2, 1, 0)
     if towards[order[2]] < 0.5:
-        yield from say("normal_z_away", f"over one half: {shares}", expected)
-    yield from _check_signs(frame, decode_normals(picture[..., order] / 255.0, encoding))
+        yield say(cause="normal_z_away")
+    yield from _check_signs(frame, picture[..., order], encoding)
 
 
-def _check_signs(frame: Frame, normals: Float[np.ndarray, "height width 3"]) -> Iterator[Symptom]:
-    """Whether x points right and y up, by the silhouette."""
+def _check_signs(
+    frame: Frame, picture: UInt8[np.ndarray, "height width 3"], encoding: str
+) -> Iterator[Symptom]:
+    """Whether x points right and y up, by the silhouette; the picture is in RGB order."""
     ring, out_x, out_y = outline(frame.body & frame.silhouettes["normal"])
     if int(ring.sum()) < _LEAST_PIXELS:
         return
-    say = symptom_maker("normal.axes", "normal")
-    x, y, right, up = normals[ring][:, 0], normals[ring][:, 1], out_x[ring], -out_y[ring]
+    x, y, _ = decode_normals(picture[ring] / 255.0, encoding).T
+    right, up = out_x[ring], -out_y[ring]
     upright = _correlation(x, right), _correlation(y, up)
     crossed = _correlation(x, up), _correlation(y, right)
-    expected = "positive: normals point outwards at the silhouette"
-    measured = f"R {upright[0]:+.2f}, G {upright[1]:+.2f} with the silhouette's direction"
+    say = partial(
+        Symptom,
+        check="normal.axes",
+        map="normal",
+        measured=f"R {upright[0]:+.2f}, G {upright[1]:+.2f} with the silhouette's direction",
+        expected="positive: normals point outwards at the silhouette",
+    )
     if min(map(abs, crossed)) > max(map(abs, upright)) + AGREEMENT:
-        yield from say("normal_other_axes", f"{measured}, the other way round better", expected)
+        yield say(cause="normal_other_axes")
         return
     if upright[0] < -AGREEMENT:
-        yield from say("normal_x_left", measured, expected)
+        yield say(cause="normal_x_left")
     if upright[1] < -AGREEMENT:
-        yield from say("normal_y_down", measured, expected)
+        yield say(cause="normal_y_down")
 
 
 def outline(

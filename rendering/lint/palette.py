@@ -15,7 +15,7 @@ from jaxtyping import Float, UInt8
 
 from rendering.colours import PART_COLOURS, linear_to_srgb, srgb_to_linear
 from rendering.lint.findings import Symptom
-from rendering.lint.frame import Frame, brightness, shrunk, symptom_maker
+from rendering.lint.frame import Frame, brightness, shrunk
 
 ON_PALETTE = 0.85
 """Least share of pure pixels that have a colour of the palette; under 1 only in close-ups."""
@@ -47,10 +47,12 @@ def check_semantic_map(frame: Frame) -> Iterator[Symptom]:
     most = max(shares.values())
     best = next(name for name, share in shares.items() if share >= most - _TIE)
     named = shares[best] >= max(_NAMED, shares[OUR_PALETTE] + _TIE)
-    yield from symptom_maker("semantic.palette", "semantic_map")(
-        best.split(":")[0] if named else "other_palette",
-        f"{shares[OUR_PALETTE]:.0%} of the pure pixels on the palette; {_others(shares)}",
-        f"over {ON_PALETTE:.0%}: VIRIDIS at 10 x part",
+    yield Symptom(
+        check="semantic.palette",
+        map="semantic_map",
+        cause=best.split(":")[0] if named else "other_palette",
+        measured=f"{shares[OUR_PALETTE]:.0%} of the pure pixels on the palette; {_others(shares)}",
+        expected=f"over {ON_PALETTE:.0%}: VIRIDIS at 10 x part",
     )
 
 

@@ -7,12 +7,13 @@ tells is which limb lies between which joints.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 from jaxtyping import UInt8
 
 from rendering.lint.findings import Symptom
-from rendering.lint.frame import Frame, brightness, grown, symptom_maker
+from rendering.lint.frame import Frame, brightness, grown
 from rendering.lint.skeleton_layout import FoundLimb, find_limbs, stray_share
 from rendering.lint.strokes import Strokes, drawing_colours, strokes_of
 
@@ -56,49 +57,55 @@ def _check_drawing(strokes: Strokes) -> Iterator[Symptom]:
     swapped_share = strokes.on_palette(drawing_colours()[:, ::-1])
     limbs = find_limbs(strokes)
     if _not_darkened(limbs):
-        yield from symptom_maker("skeleton.colours", "dwpose")(
-            "skeleton_not_darkened",
-            f"{len(limbs)} limbs have both joints, no pixel has 0.6 of a limb's colour",
-            "limbs at 0.6 of the joints' brightness",
+        yield Symptom(
+            check="skeleton.colours",
+            map="dwpose",
+            cause="skeleton_not_darkened",
+            measured=f"{len(limbs)} limbs have both joints, no pixel has 0.6 of a limb's colour",
+            expected="limbs at 0.6 of the joints' brightness",
         )
         return
     place, swapped_place = _in_place(limbs), _in_place(find_limbs(strokes, swapped=True))
     misplaced = place is not None and place < IN_PLACE
     measured = f"{place or 0:.0%} of the limbs between their joints"
     measured += f" ({swapped_place or 0:.0%} with red and blue swapped)"
-    say = symptom_maker("skeleton.limbs", "dwpose")
+    say = partial(Symptom, check="skeleton.limbs", map="dwpose")
     only_hands = place is None and share < ON_PALETTE < swapped_share
     if only_hands or (place or 0) < IN_PLACE <= (swapped_place or 0):
-        yield from say("skeleton_bgr", measured, f"over {IN_PLACE:.0%}")
+        yield say(cause="skeleton_bgr", measured=measured, expected=f"over {IN_PLACE:.0%}")
     elif share < ON_PALETTE:
-        yield from symptom_maker("skeleton.colours", "dwpose")(
-            "skeleton_other_drawing",
-            f"{share:.0%} of the drawn pixels have a colour of the drawing",
-            f"over {ON_PALETTE:.0%}",
+        yield Symptom(
+            check="skeleton.colours",
+            map="dwpose",
+            cause="skeleton_other_drawing",
+            measured=f"{share:.0%} of the drawn pixels have a colour of the drawing",
+            expected=f"over {ON_PALETTE:.0%}",
         )
     elif misplaced:
-        yield from say("skeleton_other_drawing", measured, f"over {IN_PLACE:.0%}")
+        yield say(
+            cause="skeleton_other_drawing", measured=measured, expected=f"over {IN_PLACE:.0%}"
+        )
     else:
         yield from _check_strokes(strokes, limbs)
 
 
 def _check_strokes(strokes: Strokes, limbs: list[FoundLimb]) -> Iterator[Symptom]:
-    say = symptom_maker("skeleton.strokes", "dwpose")
+    say = partial(Symptom, check="skeleton.strokes", map="dwpose")
     widths = [limb.area / limb.length for limb in limbs if limb.length >= 24 and limb.area]
     width = float(np.median(widths)) if len(widths) >= _LEAST_LIMBS else None
     if width is not None and not LIMB_WIDTH[0] <= width <= LIMB_WIDTH[1]:
-        yield from say(
-            "skeleton_line_width",
-            f"limbs {width:.1f} px wide on average",
-            f"{LIMB_WIDTH[0]:g} to {LIMB_WIDTH[1]:g} px",
+        yield say(
+            cause="skeleton_line_width",
+            measured=f"limbs {width:.1f} px wide on average",
+            expected=f"{LIMB_WIDTH[0]:g} to {LIMB_WIDTH[1]:g} px",
         )
     stray, at_feet = stray_share(strokes, limbs)
     if stray > STRAY and sum(limb.area > 0 for limb in limbs) >= _LEAST_LIMBS_OF_MOST:
         cause = "skeleton_feet" if at_feet > 0.6 else "skeleton_other_drawing"
-        yield from say(
-            cause,
-            f"{stray:.0%} of the drawing is off the limbs, {at_feet:.0%} of that at the feet",
-            f"under {STRAY:.0%}",
+        yield say(
+            cause=cause,
+            measured=f"{stray:.0%} of the drawing off the limbs, {at_feet:.0%} of that at the feet",
+            expected=f"under {STRAY:.0%}",
         )
 
 
@@ -111,10 +118,12 @@ def _check_place(frame: Frame, picture: UInt8[np.ndarray, "height width 3"]) -> 
         return
     share = float(grown(frame.body, _BODY_REACH)[drawn].mean())
     if share < ON_BODY:
-        yield from symptom_maker("skeleton.place", "dwpose")(
-            "skeleton_off_body",
-            f"{share:.0%} of the limbs' pixels on the body",
-            f"over {ON_BODY:.0%}",
+        yield Symptom(
+            check="skeleton.place",
+            map="dwpose",
+            cause="skeleton_off_body",
+            measured=f"{share:.0%} of the limbs' pixels on the body",
+            expected=f"over {ON_BODY:.0%}",
         )
 
 

@@ -247,3 +247,22 @@ def test_any_bytes_are_a_picture_or_an_item_error(
     except ItemError as error:
         shape = error.kind
     assert shape in ("lint.damaged", "lint.too_large") or shape[2] in (1, 3, 4)
+
+
+def test_a_folder_of_videos_passes(tmp_path: Path) -> None:
+    """An MP4 a map in the place of folders of pictures."""
+    for name, frames in clean_maps().items():
+        (tmp_path / f"{name}.mp4").write_bytes(encode_stream(frames, name=name, fps=30))
+    (report,) = lint(tmp_path)
+    assert (report.maps, report.frames, report.findings) == (MAPS, FRAMES, ())
+
+
+def test_a_stream_with_a_side_too_long_is_not_decoded(tmp_path: Path) -> None:
+    """In a shard as in a folder."""
+    wide = encode_stream(np.zeros((1, 2, 8224, 3), np.uint8), name="normal", fps=30)
+    row = {"clip_id": "wide", "recipe": "r", "normal": wide}
+    shard = write_shard(tmp_path, "guidance", [row], name="shard")
+    assert ("normal", "too_large") in found(tmp_path / "guidance" / shard.path)
+    (tmp_path / "clip").mkdir()
+    (tmp_path / "clip" / "normal.mp4").write_bytes(wide)
+    assert ("normal", "too_large") in found(tmp_path / "clip")
