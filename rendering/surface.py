@@ -63,7 +63,7 @@ class Surface:
         values = (buffers.z, buffers.normal, buffers.semantic, buffers.mask, buffers.part)
         _fill_buffers(
             self._arrays(),
-            (self.skin.plain, self.skin.parts, self.skin.colours),
+            (self.skin.parts, self.skin.colours),
             self._rays(),
             tuple(value[window] for value in values),
         )
@@ -135,7 +135,7 @@ def _draw_maps(arrays, skin, rays, pictures):
 def _fill_buffers(arrays, skin, rays, buffers):
     """Write z, normal, colour, mask and part."""
     owner, triangles, corners, planes, normals = arrays
-    _, parts, colours = skin
+    parts, colours = skin
     z, normal, semantic, mask, part = buffers
     for i in range(owner.shape[0]):
         for j in range(owner.shape[1]):
