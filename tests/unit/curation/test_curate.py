@@ -10,14 +10,15 @@ import numpy as np
 import pytest
 
 from curation.curate import CurateSettings, CurateStage
+from curation.looking import look_through
 from curation.people.anchors import box_overlap
 from curation.people.mediapipe import PeopleSettings
 from curation.select import SelectSettings, decide
-from curation.shots import ShotSettings
+from curation.shots import ShotFinder, ShotSettings
 from dataset.errors import ItemError
 from dataset.schemas import SCHEMAS
 from dataset.video import read_frames, write_playable
-from tests.unit.curation.sample_media import media, sample, video_row
+from tests.unit.curation.sample_media import detector, media, sample, video_row
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +62,21 @@ def test_alone_until_somebody_enters(stage: CurateStage) -> None:
     assert _decisions(rows) == [(True, ""), (False, "select.second_person")]
     assert 33 <= first["frames"] <= 41
     assert second["start_seconds"] == first["end_seconds"]
+
+
+@pytest.mark.slow
+def test_who_passes_under_another_stays_themselves() -> None:
+    """A woman walks past under a man on a roof: of the shot's 164 frames a track each, no swap."""
+    frames = read_frames(
+        media("multi_sports2d_demo.mp4"), fps=30.0, max_side=960, end_seconds=163.5 / 30
+    )
+    finder = ShotFinder(ShotSettings(), fps=30.0)
+    looked = look_through(frames, detector(), finder, stride=3)
+    man, woman = looked.tracks((0, looked.frames), min_frames=15)
+    assert len(man.frames) >= 155
+    assert len(woman.frames) >= 115
+    assert (man.boxes[:, 3] < 270).all()  # his feet are on the roof
+    assert (woman.boxes[:, 3] > 350).all()  # hers on the grass
 
 
 @pytest.mark.slow
