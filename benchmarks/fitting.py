@@ -3,15 +3,16 @@
     python -m benchmarks.fitting [--frames 100] [--seeds 3] [--json] [--peers]
 
 Every motion of ``benchmarks.motions`` is fitted for ``--seeds`` bodies under a fixed and a moving
-camera, then once more from its 2D points alone. Errors are in millimetres: ``mpjpe`` after the
-roots are put together, ``pa_mpjpe`` after the best similarity per frame, ``worst`` the worst
-frame's, ``vertex`` of the skin after the roots are put together, ``height`` of the body in the
-T-pose, ``path`` of the root across the picture, ``depth`` of its distance in percent (both against
-the first frame). ``betas`` is the root mean square error; ``jitter`` the mean joint acceleration
-over the truth's; ``slide`` how fast the ankles of planted feet move, mm/s; ``flips`` how many
-limb bones point more than 90 degrees away though the detector saw both ends, in frames times bones,
-``unseen_flips`` the same of bones it did not see; ``failed`` how many clips could not be fitted; ``seconds`` one fit on one thread. ``--peers`` times two usual ways to fit instead
-(``benchmarks.fitting_peers``).
+camera: from 2D points and 3D landmarks, with the silhouette too, and from the 2D points alone.
+Figures in millimetres: ``mpjpe`` after the roots are put together, ``pa_mpjpe`` after the best
+similarity per frame, ``worst`` the worst frame's, ``vertex`` of the skin after the roots are put
+together, ``height`` of the body in the T-pose, ``path`` of the root across the picture; ``depth``
+is the error of its distance in percent, both against the first frame. ``betas`` is the root mean
+square error; ``jitter`` the mean joint acceleration over the truth's; ``slide`` how fast the ankles
+of planted feet move, mm/s; ``flips`` how many limb bones point more than 90 degrees away though the
+detector saw both ends, in frames times bones, ``unseen_flips`` the same of bones it did not see;
+``failed`` how many clips could not be fitted; ``seconds`` one fit on one thread. ``--peers`` times
+two usual ways to fit instead (``benchmarks.fitting_peers``).
 """
 
 from __future__ import annotations
@@ -20,18 +21,25 @@ import argparse
 import json
 import time
 from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 import torch
 
 from benchmarks.fitting_peers import compare
-from benchmarks.motions import MOTIONS, Noise, make_motion, observe, planted
+from benchmarks.motions import MOTIONS, Noise, make_motion, observe, planted, silhouette
 from dataset.errors import ItemError
 from dataset.records import BODY_POINTS, SMPL_JOINTS, BodyTrack, Keypoints
 from rendering.body_model import BodyModel
 from rendering.fitting import FitSettings, KeypointFitter
 
 FPS = 30.0
+Evidence = Literal["points", "silhouette", "2d"]
+EVIDENCE: dict[str, Evidence] = {
+    "2D points and 3D landmarks": "points",
+    "the silhouette too": "silhouette",
+    "2D points alone": "2d",
+}
 _BONES = (("shoulder", "elbow"), ("elbow", "wrist"), ("hip", "knee"), ("knee", "ankle"))
 _PLANTED_M_PER_S = 0.05
 
@@ -128,15 +136,17 @@ def clips(frames: int, seeds: int, body: BodyModel) -> list[tuple[str, BodyTrack
     return made
 
 
-def run(frames: int, seeds: int, noise: Noise, *, in_3d: bool) -> dict[str, Row]:
-    """Fit every clip: its figures by its name; NaN throughout where it could not be fitted."""
+def run(frames: int, seeds: int, noise: Noise, evidence: Evidence = "points") -> dict[str, Row]:
+    """Fit every clip from some of the evidence: its figures by its name."""
     body = BodyModel.load()
     fitter = KeypointFitter(body, FitSettings())
     rows: dict[str, Row] = {}
     for index, (name, truth) in enumerate(clips(frames, seeds, body)):
         keypoints = observe(truth, body, noise, index)
-        if not in_3d:
+        if evidence == "2d":
             keypoints = without_landmarks(keypoints)
+        if evidence == "silhouette":
+            keypoints = replace(keypoints, person_mask=silhouette(truth, body))
         begun = time.perf_counter()
         try:
             fitted = fitter.fit(keypoints, truth.camera, FPS)
@@ -176,13 +186,19 @@ def main() -> None:
         figures = compare(arguments.frames)
         print(json.dumps({name: round(value, 3) for name, value in figures.items()}))
         return
-    both = run(arguments.frames, arguments.seeds, Noise(), in_3d=True)
-    flat = run(arguments.frames, arguments.seeds, Noise(), in_3d=False)
+    found = {
+        title: run(arguments.frames, arguments.seeds, Noise(), evidence)
+        for title, evidence in EVIDENCE.items()
+    }
     if arguments.json:
-        summary = means(both) | {f"{name}_2d": value for name, value in means(flat).items()}
-        print(json.dumps({name: round(value, 3) for name, value in summary.items()}))
+        summary = {
+            f"{name}{'' if EVIDENCE[title] == 'points' else '_' + EVIDENCE[title]}": round(value, 3)
+            for title, rows in found.items()
+            for name, value in means(rows).items()
+        }
+        print(json.dumps(summary))
         return
-    for title, rows in (("2D points and 3D landmarks", both), ("2D points alone", flat)):
+    for title, rows in found.items():
         print(f"\n{title:28}" + "".join(f"{name:>13}" for name in means(rows)))
         for name, row in [*rows.items(), ("all clips", means(rows))]:
             print(f"{name:28}" + "".join(f"{value:13.2f}" for value in row.values()))

@@ -62,7 +62,7 @@ class FullModel:
         rest = torch.from_numpy(body.rest["v_template"]).float()
         places = find_points(body).mean.float()
         apart = torch.cdist(places, rest, compute_mode="donot_use_mm_for_euclid_dist")
-        self._vertex = {
+        self._vertex: dict[str, int] = {
             name: int(apart[index].argmin())
             for index, name in enumerate(POINT_NAMES)
             if apart[index].min() < 1e-5
@@ -120,7 +120,7 @@ class FullModel:
 
     def _points(self, posed) -> Tensor:
         """Where each of ``POINT_NAMES`` is, from the root."""
-        at = dict(zip(SMPL_JOINTS, posed.joints.unbind(1), strict=False))
+        at: dict[str, Tensor] = dict(zip(SMPL_JOINTS, posed.joints.unbind(1), strict=False))
         places = []
         for name in POINT_NAMES:
             side, _, part = name.partition("_")
@@ -222,7 +222,7 @@ def by_lbfgs(
     spent, before = 0.0, float("inf")
     for _ in range(LIMIT // 10):
         begun = time.perf_counter()
-        cost = float(optimizer.step(closure))
+        cost = float(optimizer.step(closure).detach())
         spent += time.perf_counter() - begun
         if _reached(model, guess, true_joints, enough) or before - cost < 1e-4 * abs(cost):
             break

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Float32, UInt8
 from scipy.ndimage import gaussian_filter1d
 from scipy.spatial.transform import Rotation
 
@@ -24,6 +24,7 @@ from rendering.body_points import (
 )
 from rendering.camera import project
 from rendering.pose_prior import joint_ranges, usual_pose
+from rendering.rasterizer import open_rasterizer
 
 MOTIONS = ("walk", "squat", "turn", "dance", "cross")
 
@@ -110,6 +111,7 @@ def observe(
     """What a detector with this noise says of a motion: 133 points (29 of them used), 3D landmarks.
 
     The 3D landmarks are relative to the middle of the hips, as the truth's are, in camera axes.
+    There is no mask: see ``silhouette``.
     """
     random = np.random.default_rng([seed, 7])
     places = true_points(track, body)
@@ -135,6 +137,13 @@ def observe(
         points=points,
         body_3d=np.concatenate([landmarks, seen[:, :23, None]], axis=-1).astype(np.float32),
     )
+
+
+def silhouette(track: BodyTrack, body: BodyModel) -> UInt8[np.ndarray, "frames height width"]:
+    """The naked body's mask, 255 on it: what a perfect detector would say of it."""
+    rasterizer = open_rasterizer("cpu")
+    drawn = rasterizer.rasterize(body.vertices(track), body.mesh, track.camera).mask
+    return drawn.astype(np.uint8) * 255
 
 
 def true_points(track: BodyTrack, body: BodyModel) -> Float32[np.ndarray, "frames points 3"]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
 import torch
-from jaxtyping import Bool
+from jaxtyping import Bool, UInt8
 from pydantic import Field
 from scipy.ndimage import binary_dilation
 
@@ -17,6 +18,7 @@ from dataset.settings import Settings
 from rendering.body_model import BodyModel
 from rendering.body_points import find_points
 from rendering.camera import check_camera
+from rendering.fitting_outline import OutlineFinder, OutlineSettings
 from rendering.fitting_solver import Problem, minimise
 from rendering.fitting_start import make_evidence, start
 from rendering.fitting_terms import TermSettings, Unknowns
@@ -29,6 +31,9 @@ class FitSettings(Settings):
 
     terms: TermSettings = Field(
         default=TermSettings(), description="Weights of the evidence and beliefs"
+    )
+    outline: OutlineSettings = Field(
+        default=OutlineSettings(), description="The silhouette, where the detector gives one"
     )
     steps: int = Field(default=25, ge=1, description="Most Gauss-Newton steps")
     tolerance: float = Field(
@@ -68,11 +73,12 @@ class KeypointFitter:
 
     A closed-form start (``fitting_start``), Gauss-Newton over all frames and one shape at once
     (``fitting_solver``), then a light smoothing. It needs the skeleton and some points of the skin,
-    never the mesh. Works for any SMPL-format body.
+    the mesh only to see where its rim is against the silhouette. Works for any SMPL-format body.
     """
 
     def __init__(self, body: BodyModel, settings: FitSettings) -> None:
         self.settings = settings
+        self._outlines = OutlineFinder(body, settings.outline)
         self._body = find_points(body).double()
 
     def fit(self, keypoints: Keypoints, camera: Camera, fps: float) -> BodyTrack:
@@ -102,8 +108,20 @@ class KeypointFitter:
         if doubtful.any():
             problem = problem.without_landmarks(torch.from_numpy(doubtful))
             found = self._solve(problem)
+        if keypoints.person_mask is not None:
+            problem, found = self._with_outline(problem, found, keypoints.person_mask)
         problem = problem.calmed(found, self.settings.calmest)
         return self._as_track(problem, self._solve(problem, found))
+
+    def _with_outline(
+        self, problem: Problem, found: Unknowns, mask: UInt8[np.ndarray, "frames height width"]
+    ) -> tuple[Problem, Unknowns]:
+        """The shape fitted to the silhouette too, the rim found twice."""
+        for _ in range(2):
+            outline = self._outlines.find(self._as_track(problem, found), mask)
+            problem = replace(problem, outline=outline)
+            found = self._solve(problem, found)
+        return problem, found
 
     def _solve(self, problem: Problem, begun: Unknowns | None = None) -> Unknowns:
         begun = begun or start(problem.evidence, self._body, problem.camera)

@@ -42,7 +42,7 @@ def posed_points(body: BodyPoints, unknowns: Unknowns, *, derivatives: bool) -> 
     return PosedPoints(
         places=places,
         by_frame=_by_frame(body, unknowns, places, joints - joints[:, :1], turned),
-        by_betas=_by_betas(body, turned),
+        by_betas=moved_by_betas(body, turned),
     )
 
 
@@ -63,8 +63,11 @@ def _by_frame(
     return out
 
 
-def _by_betas(body: BodyPoints, turned: Tensor) -> Float64[Tensor, "frames points 3 10"]:
-    """The skeleton is linear in the shape: the same chain, carrying directions for places."""
+def moved_by_betas(body: BodyPoints, turned: Tensor) -> Float64[Tensor, "frames points 3 10"]:
+    """How points move with each shape number, from the root.
+
+    The skeleton is linear in the shape: the same chain, carrying directions for places.
+    """
     carried = [turned.new_zeros(len(turned), 3, body.joint_shapes.shape[-1])]
     for joint, parent in enumerate(SMPL_PARENTS):
         if parent >= 0:

@@ -18,6 +18,7 @@ from torch import Tensor
 from dataset.records import BODY_POINTS, Camera
 from rendering.body_points import BodyPoints
 from rendering.fitting_body import PosedPoints, posed_points
+from rendering.fitting_outline import Outline
 from rendering.fitting_terms import (
     DEPTH,
     FRAME_SIZE,
@@ -35,6 +36,9 @@ from rendering.pose_prior import beyond_limits, habits
 _HIPS = [BODY_POINTS.index("left_hip"), BODY_POINTS.index("right_hip")]
 _SUDDEN = 2.0
 """Accelerations beyond so many deviations cost linearly: kicks and landings are sudden."""
+
+_FAR_RIM = 2.0
+"""A rim that misses the outline by more deviations costs linearly: clothes, bags, other people."""
 
 _UNUSUAL = 8.0
 """A pose further than so many deviations (63 components) from every activity costs linearly."""
@@ -101,7 +105,8 @@ class _Sight:
 class Problem:
     """One clip to fit: the body, what was seen of it, and what is believed of it.
 
-    ``accelerations`` are those expected of a frame's unknowns (``TermSettings.accelerations``).
+    ``accelerations`` are those expected of a frame's unknowns (``TermSettings.accelerations``);
+    ``outline`` is what the silhouette says of the shape, where there is one.
     """
 
     body: BodyPoints
@@ -109,6 +114,7 @@ class Problem:
     camera: Camera
     settings: TermSettings
     accelerations: Float64[Tensor, " unknowns"]
+    outline: Outline | None = None
 
     def root(self, unknowns: Unknowns) -> Float64[Tensor, "frames 3"]:
         """Where the pelvis is in camera space, metres."""
@@ -130,6 +136,9 @@ class Problem:
             squares = sight.misses.square().sum(-1)
             cost = robust_cost(squares, settings.outlier_deviations)
             total = total + (sight.weights * cost).sum()
+        if self.outline is not None:
+            missed = self.outline.missed(unknowns.betas).square()
+            total = total + (self.outline.weights * robust_cost(missed, _FAR_RIM)).sum()
         beyond, _ = beyond_limits(unknowns.pose)
         total = total + settings.limit_weight * beyond.square().sum()
         total = (
@@ -157,6 +166,11 @@ class Problem:
             gradient += (turned @ value)[..., 0]
             shape = shape + (shape_part.transpose(1, 2) @ shape_part).sum(0)
             shape_gradient = shape_gradient + (shape_part.transpose(1, 2) @ value).sum((0, 2))
+        if self.outline is not None:
+            missed, by_betas = self.outline.missed(unknowns.betas), self.outline.by_betas
+            weights = self.outline.weights * robust_weight(missed.square(), _FAR_RIM)
+            shape = shape + (by_betas * weights[:, None]).T @ by_betas
+            shape_gradient = shape_gradient + by_betas.T @ (weights * missed)
         self._add_prior(unknowns, band, gradient)
         nexts = self._add_steadiness(unknowns, band, gradient)
         return NormalEquations(

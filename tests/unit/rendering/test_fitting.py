@@ -35,7 +35,7 @@ def test_known_motions_are_found_from_noisy_points() -> None:
     """2 px and outliers, 25 mm in step over 0.3 s, 10 % and a limb for a second missing, legs taken
     for each other: 35 mm root-aligned, 28 mm Procrustes; every clip as calm as the truth, no bone
     that was seen turned round, the height to 4 cm."""
-    rows = run(frames=100, seeds=1, noise=Noise(), in_3d=True)
+    rows = run(frames=100, seeds=1, noise=Noise())
     assert means(rows)["mpjpe"] < 35
     assert means(rows)["pa_mpjpe"] < 28
     for name, row in rows.items():

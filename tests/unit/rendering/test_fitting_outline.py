@@ -1,0 +1,111 @@
+"""What the silhouette says of the shape."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from scipy.linalg import eigh
+
+from benchmarks.motions import PERFECT, Noise, make_motion, observe, silhouette
+from rendering.body_model import BodyModel
+from rendering.body_points import find_points
+from rendering.fitting import FitSettings, KeypointFitter
+from rendering.fitting_outline import OutlineFinder, OutlineSettings
+
+BODY = BodyModel.load()
+FINDER = OutlineFinder(BODY, OutlineSettings())
+TRUTH = make_motion("dance", 12, seed=1)
+MASK = silhouette(TRUTH, BODY)
+
+
+def _stouter(amount: float):
+    """The same motion of another shape."""
+    return replace(TRUTH, betas=TRUTH.betas + np.float32(amount) * _stoutness())
+
+
+def test_the_true_shape_is_on_the_outline() -> None:
+    """Where body and silhouette agree the rim misses nothing, hundreds of points of it."""
+    outline = FINDER.find(TRUTH, MASK)
+    assert outline is not None
+    assert len(outline.misses) > 500
+    assert float(outline.misses.abs().max()) == 0
+
+
+@pytest.mark.parametrize("amount", [-6.0, 6.0])
+def test_misses_are_predicted_by_the_shape(amount: float) -> None:
+    """From another shape the outline says how far it misses, and that the true one would not."""
+    outline = FINDER.find(_stouter(amount), MASK)
+    assert outline is not None
+    there = outline.missed(torch.from_numpy(TRUTH.betas).double())
+    assert float(there.abs().mean()) < 0.5 * float(outline.misses.abs().mean())
+
+
+def test_the_silhouette_tells_the_shape() -> None:
+    """With the mask the waist comes nearer to the truth than joints alone bring it."""
+    truth = replace(make_motion("dance", 30, seed=4), betas=_of_stout_person())
+    keypoints = observe(truth, BODY, replace(Noise(), limb_missing_seconds=0.0), seed=4)
+    fitter = KeypointFitter(BODY, FitSettings())
+    blind = fitter.fit(keypoints, truth.camera, 30.0)
+    seeing = fitter.fit(replace(keypoints, person_mask=silhouette(truth, BODY)), truth.camera, 30.0)
+    assert _waist_error(seeing.betas, truth.betas) < 0.75 * _waist_error(blind.betas, truth.betas)
+
+
+def test_no_person_no_outline() -> None:
+    """An empty mask, a full one, and settings that look at no frame say nothing."""
+    assert FINDER.find(TRUTH, np.zeros_like(MASK)) is None
+    assert FINDER.find(TRUTH, np.full_like(MASK, 255)) is None
+    assert OutlineFinder(BODY, OutlineSettings(frames=0)).find(TRUTH, MASK) is None
+
+
+def test_edges_of_the_picture_are_not_the_persons() -> None:
+    """Somebody cut off by the picture: the cut is no outline."""
+    near = replace(TRUTH, transl=TRUTH.transl * np.array([1, 1, 0.4], np.float32))
+    outline = FINDER.find(near, silhouette(near, BODY))
+    assert outline is not None
+    assert float(outline.misses.abs().max()) < 3
+
+
+def test_a_mask_of_another_size_is_refused() -> None:
+    """It must be as large as the picture, one a frame."""
+    with pytest.raises(ValueError, match="person_mask"):
+        FINDER.find(TRUTH, MASK[:, :-1])
+    with pytest.raises(ValueError, match="person_mask"):
+        FINDER.find(TRUTH, MASK[:-1])
+
+
+def test_a_silhouette_leaves_a_perfect_fit_alone() -> None:
+    """Nothing to correct: the joints stay where perfect points put them."""
+    keypoints = observe(TRUTH, BODY, PERFECT, seed=1)
+    fitter = KeypointFitter(BODY, FitSettings())
+    blind = fitter.fit(keypoints, TRUTH.camera, 30.0)
+    seeing = fitter.fit(replace(keypoints, person_mask=MASK), TRUTH.camera, 30.0)
+    apart = np.linalg.norm(BODY.joints(blind) - BODY.joints(seeing), axis=-1)
+    relative = apart - apart.mean()
+    assert np.abs(relative).mean() < 0.02
+
+
+def _stoutness() -> np.ndarray:
+    """The direction of the betas, of length one, that moves most skin for the least of joints."""
+    joints = find_points(BODY).joint_shapes.numpy().reshape(-1, 10)
+    skin = BODY.rest["shapedirs"][..., :10].reshape(-1, 10)
+    bones = joints.T @ joints / len(joints) + 1e-7 * np.eye(10)
+    directions = eigh(skin.T @ skin / len(skin), bones)[1]
+    return (directions[:, -1] / np.linalg.norm(directions[:, -1])).astype(np.float32)
+
+
+def _of_stout_person() -> np.ndarray:
+    return 3 * _stoutness()
+
+
+def _waist_error(betas: np.ndarray, true: np.ndarray) -> float:
+    return abs(_waist_m(betas) - _waist_m(true))
+
+
+def _waist_m(betas: np.ndarray) -> float:
+    """The body's breadth between pelvis and ribs in the T-pose, for its height."""
+    skin, joints = BODY.rest_vertices(betas), BODY.rest_joints(betas)
+    at = 0.5 * (joints[0, 1] + joints[3, 1])
+    return float(np.ptp(skin[np.abs(skin[:, 1] - at) < 0.02, 0])) / BODY.height_m(betas)
