@@ -13,6 +13,7 @@ from rendering.lint.settling import MAX_COLOURED, coloured_share, settle_backgro
 _NORMAL_ERROR = 0.08
 _SATURATED_SHARE = 0.6
 _PURE_SHARE = 0.3
+_SPREAD = 8  # grey levels among neighbours of one part, lossy compression included
 _DARK_SHARE = 0.3
 
 
@@ -52,7 +53,7 @@ def _guess_colour(frame: Frame, body: np.ndarray) -> str:
     inner = shrunk(body, 3)
     if inner.any() and min(length_errors(picture[inner] / 255.0).values()) < _NORMAL_ERROR:
         return "normal"
-    if len(pure_pixels(frame, picture, lossy=True)) > _PURE_SHARE * float(body.sum()):
+    if len(pure_pixels(frame, picture, spread=_SPREAD)) > _PURE_SHARE * float(body.sum()):
         return "semantic_map"
     raise _unknown()
 

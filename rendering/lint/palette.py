@@ -23,9 +23,14 @@ ON_PALETTE = 0.85
 NEAR = 1
 """Grey levels within which a pure colour is the palette's; the official scene dithers by one."""
 
-NEAR_LOSSY = 8
+NEAR_LOSSY = 2
+SPREAD, SPREAD_LOSSY = 2, 3
+"""Grey levels among the neighbours of a pure pixel."""
+
 _LEAST_PIXELS = 50
 _NAMED = 0.7  # share of pixels from which another palette is the likely cause
+_NAMED_LOSSY = 0.3
+_CLEARLY_LESS = 0.8  # of the best palette's share
 _TIE = 0.03  # the palettes are listed from the particular to the general
 _DENSEPOSE_PARTS = 24
 
@@ -38,22 +43,39 @@ def check_semantic_map(frame: Frame) -> Iterator[Symptom]:
     if picture is None:
         return
     lossy = "semantic_map" in frame.lossy
-    pixels = pure_pixels(frame, picture, lossy=lossy)
+    pixels = pure_pixels(frame, picture, spread=SPREAD_LOSSY if lossy else SPREAD)
     if len(pixels) < _LEAST_PIXELS:
         return
     shares = palette_shares(pixels, NEAR_LOSSY if lossy else NEAR)
-    if shares[OUR_PALETTE] >= ON_PALETTE:
-        return
-    most = max(shares.values())
+    cause = _judge_lossy(shares) if lossy else _judge(shares)
+    if cause is not None:
+        yield Symptom(
+            check="semantic.palette",
+            map="semantic_map",
+            cause=cause,
+            measured=f"{shares[OUR_PALETTE]:.0%} of the pure pixels on the palette; "
+            + _others(shares),
+            expected=f"over {ON_PALETTE:.0%}: VIRIDIS at 10 x part",
+        )
+
+
+def _judge(shares: Mapping[str, float]) -> str | None:
+    """The cause that the shares of exact colours tell, None if they are ours."""
+    ours, most = shares[OUR_PALETTE], max(shares.values())
+    if ours >= ON_PALETTE:
+        return None
     best = next(name for name, share in shares.items() if share >= most - _TIE)
-    named = shares[best] >= max(_NAMED, shares[OUR_PALETTE] + _TIE)
-    yield Symptom(
-        check="semantic.palette",
-        map="semantic_map",
-        cause=best.split(":")[0] if named else "other_palette",
-        measured=f"{shares[OUR_PALETTE]:.0%} of the pure pixels on the palette; {_others(shares)}",
-        expected=f"over {ON_PALETTE:.0%}: VIRIDIS at 10 x part",
-    )
+    return best.split(":")[0] if most >= max(_NAMED, ours + _TIE) else "other_palette"
+
+
+def _judge_lossy(shares: Mapping[str, float]) -> str | None:
+    """The same of colours that compression moved, where only one palette against another tells."""
+    particular = {name: share for name, share in shares.items() if name != "part_numbering"}
+    best = max(particular, key=lambda name: particular[name])
+    if particular[best] < _NAMED_LOSSY:
+        return "other_palette"
+    clear = particular[OUR_PALETTE] < _CLEARLY_LESS * particular[best]
+    return best.split(":")[0] if clear else None
 
 
 def _others(shares: Mapping[str, float]) -> str:
@@ -64,12 +86,12 @@ def _others(shares: Mapping[str, float]) -> str:
 
 
 def pure_pixels(
-    frame: Frame, picture: UInt8[np.ndarray, "height width 3"], *, lossy: bool
+    frame: Frame, picture: UInt8[np.ndarray, "height width 3"], *, spread: int
 ) -> UInt8[np.ndarray, "pixels 3"]:
-    """Pixels that are hardly different from all their neighbours, away from the silhouette."""
+    """Pixels within ``spread`` grey levels of all their neighbours, inside the silhouette."""
     square = np.ones((3, 3), np.uint8)
-    spread = brightness(cv2.dilate(picture, square) - cv2.erode(picture, square))
-    return picture[shrunk(frame.silhouettes["semantic_map"], 1) & (spread <= (8 if lossy else 2))]
+    apart = brightness(cv2.dilate(picture, square) - cv2.erode(picture, square))
+    return picture[shrunk(frame.silhouettes["semantic_map"], 1) & (apart <= spread)]
 
 
 def palette_shares(pixels: UInt8[np.ndarray, "pixels 3"], near: int) -> dict[str, float]:

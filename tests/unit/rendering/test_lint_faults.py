@@ -143,6 +143,40 @@ def test_a_fault_is_named_and_nothing_else(name: str) -> None:
     assert causes(report_on(maps)) == {(damaged, cause)}
 
 
+TOGETHER = (
+    ("normal BGR", "semantic_map BGR", "dwpose BGR"),
+    ("normal y down", "depth inverted on the body"),
+    ("normal on middle grey", "depth on white", "semantic_map on part 0's colour"),
+    ("normal resized", "mask resized", "dwpose resized"),
+    tuple(f"{name} through x264" for name in clean_maps()),
+    tuple(f"{name} through JPEG" for name in clean_maps()),
+    ("normal sRGB", "semantic_map DensePose", "mask dilated", "dwpose with feet"),
+    ("normal x left", "semantic_map linear light", "mask shifted", "dwpose thin"),
+    ("semantic_map BGR", "semantic_map through x264"),
+    ("semantic_map DensePose", "semantic_map through JPEG"),
+    ("normal y down", "normal z away"),
+    ("normal sRGB", "normal BGR"),
+    ("normal BGR", "normal through x264"),
+    ("depth inverted on the body", "depth through x264"),
+)
+
+
+@pytest.mark.parametrize("names", TOGETHER)
+def test_faults_that_come_together_are_all_named(names: tuple[str, ...]) -> None:
+    """In several maps, or one after the other in the same map; and no other is named."""
+    maps = clean_maps()
+    for name in names:
+        damaged, fault, _ = FAULTS[name]
+        maps[damaged] = fault(maps[damaged], clean_maps())
+    assert causes(report_on(maps)) == {(FAULTS[name][0], FAULTS[name][2]) for name in names}
+
+
+def test_a_mirrored_clip_is_known_by_its_normals() -> None:
+    """Flipped pictures agree with each other, but red then points to the left."""
+    mirrored = {name: pictures[:, :, ::-1] for name, pictures in clean_maps().items()}
+    assert causes(report_on(mirrored)) == {("normal", "normal_x_left")}
+
+
 @pytest.mark.parametrize("shift", [(0, 0, 0), (0, 0, 60), (0.2, 0.3, -20), (0.8, 0, -5)])
 def test_clean_maps_have_no_findings(shift: tuple[float, float, float]) -> None:
     """What the renderer draws passes: whole, far away, close up and half out of the picture."""
