@@ -82,6 +82,7 @@ SCHEMAS: dict[str, pa.Schema] = {
         ("reprojection_error_px", _FLOATS),
         ("keypoints", _FLOATS),
         ("silhouette_iou", pa.float32()),
+        ("joint_acceleration", pa.float32()),
         ("rgb", pa.large_binary()),
         ("depth", pa.large_binary()),
         ("normal", pa.large_binary()),

@@ -26,10 +26,9 @@ from inference.motion import BodyReader, Motion, Reference, SkeletonSource, skel
 from inference.sampler import SampleSettings, sample
 from rendering.alignment import align, alignment_score
 from rendering.body_model import BodyModel
-from rendering.fitting import KeypointFitter
 from rendering.maps import draw_maps
 from rendering.rasterizer import open_rasterizer
-from rendering.render import RenderSettings
+from rendering.render import RenderSettings, open_fitter
 from rendering.track import select_frames
 from training.champ.autoencoder import Autoencoder
 from training.champ.checkpoints import load
@@ -108,12 +107,12 @@ class AnimateStage:
         )
         self._scheduler = make_scheduler(self.settings.sample.schedule)
         self._body = BodyModel.load(self.render.body_model)
-        self._rasterizer = open_rasterizer(self.render.backend)
+        self._rasterizer = open_rasterizer(self.render.backend, self.render.device_index)
         self._bodies = BodyReader(
             root=self.root,
             guidance_recipe=self.guidance_recipe,
             detector=MediaPipeDetector(self.people),
-            fitter=KeypointFitter(self._body, self.render.fit),
+            fitter=open_fitter(self.render, self._body),
             max_side=self.render.max_side,
             fps=self.settings.fps,
             subject=self.settings.subject,

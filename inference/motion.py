@@ -133,7 +133,8 @@ class BodyReader:
         boxes = self._subject(frames, name)
         height, width = frames.shape[1:3]
         keypoints = self.detector.keypoints(frames, boxes)
-        track = self.fitter.fit(keypoints, default_camera(width, height), self.fps)
+        camera = default_camera(width, height)
+        track = self.fitter.fit(keypoints, camera, self.fps, frames=frames, boxes=boxes)
         motion = Motion(track=track, points=keypoints.points, boxes=boxes, fps=self.fps)
         return motion, keypoints
 

@@ -47,12 +47,14 @@ def select_recipe(config: Config) -> str:
 
 def render_recipe(config: Config) -> str:
     """How clips were fitted and drawn; thresholds of the selection do not change a rendering."""
-    body = [config.render.body_model] if config.render.body_model else []
+    named = [config.render.body_model]
+    if config.render.fitter == "hmr2":
+        named.append(config.render.hmr2.checkpoint)
     return fingerprint(
         RenderStage.name,
         RenderStage.version,
         {"render": config.render.model_dump(mode="json"), "curate": curate_recipe(config)},
-        files=body,
+        files=[path for path in named if path],
     )
 
 

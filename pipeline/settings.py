@@ -27,6 +27,11 @@ class JobSettings(Settings):
         ge=0,
         description="GPUs a worker of encode and animate gets; 0: they run on the CPU",
     )
+    render_gpus: float = Field(
+        default=0.0,
+        ge=0,
+        description="The same of render, which uses one for HMR2 and OpenGL; a share will do",
+    )
     attempts: int = Field(
         default=3,
         ge=1,

@@ -7,7 +7,7 @@ from typing import Protocol
 
 import numpy as np
 import torch
-from jaxtyping import Bool, UInt8
+from jaxtyping import Bool, Float32, UInt8
 from pydantic import Field
 from scipy.ndimage import binary_dilation
 
@@ -63,8 +63,19 @@ class FitSettings(Settings):
 class BodyFitter(Protocol):
     """Finds the body of a person through a clip."""
 
-    def fit(self, keypoints: Keypoints, camera: Camera, fps: float) -> BodyTrack:
-        """One body with one shape for all frames; raises ``ItemError`` where nothing was seen."""
+    def fit(
+        self,
+        keypoints: Keypoints,
+        camera: Camera,
+        fps: float,
+        *,
+        frames: UInt8[np.ndarray, "frames height width 3"] | None = None,
+        boxes: Float32[np.ndarray, "frames 4"] | None = None,
+    ) -> BodyTrack:
+        """One body with one shape for all frames; raises ``ItemError`` where nothing was seen.
+
+        ``frames`` (RGB) and ``boxes`` (x0, y0, x1, y1) are for fitters that look at the pictures.
+        """
         ...
 
 
@@ -81,8 +92,16 @@ class KeypointFitter:
         self._outlines = OutlineFinder(body, settings.outline)
         self._body = find_points(body).double()
 
-    def fit(self, keypoints: Keypoints, camera: Camera, fps: float) -> BodyTrack:
-        """Fit the clip.
+    def fit(
+        self,
+        keypoints: Keypoints,
+        camera: Camera,
+        fps: float,
+        *,
+        frames: UInt8[np.ndarray, "frames height width 3"] | None = None,  # noqa: ARG002
+        boxes: Float32[np.ndarray, "frames 4"] | None = None,  # noqa: ARG002
+    ) -> BodyTrack:
+        """Fit the clip; pictures and boxes are not looked at.
 
         Args:
             keypoints: The 133 points in the camera's pixels and the 3D landmarks; what has no

@@ -18,9 +18,19 @@ from dataset.streams import StreamEncoder, encode_stream
 from dataset.video import read_frames
 from rendering.body_model import BodyModel
 from rendering.camera import default_camera
-from rendering.fitting import FitSettings, KeypointFitter
+from rendering.fit_quality import (
+    FitLimits,
+    check_acceleration,
+    check_overlap,
+    check_reprojection,
+    joint_acceleration,
+    silhouette_overlap,
+)
+from rendering.fitting import BodyFitter, FitSettings, KeypointFitter
+from rendering.hmr2.fitter import Hmr2Fitter
+from rendering.hmr2.regressor import Hmr2Settings
 from rendering.maps import draw_map_chunks
-from rendering.rasterizer import Rasterizer, open_rasterizer
+from rendering.rasterizer import open_rasterizer
 from rendering.skeleton import smpl_to_wholebody_points
 
 Row = dict[str, Any]
@@ -34,7 +44,10 @@ class RenderSettings(Settings):
     )
     backend: Literal["auto", "egl", "osmesa", "cpu"] = Field(
         default="auto",
-        description="What rasterises; auto: the first of EGL, OSMesa and CPU that works",
+        description="What rasterises; auto: OpenGL where a GPU draws, else the CPU",
+    )
+    device_index: int | None = Field(
+        default=None, ge=0, description="Which of EGL's devices draws; none: EGL_DEVICE_ID, else 0"
     )
     max_side: int = Field(default=768, ge=64, description="Longer side of the streams, in pixels")
     skeleton: Literal["detector", "body"] = Field(
@@ -42,18 +55,15 @@ class RenderSettings(Settings):
         description="Whose points the dwpose map shows; detector: what was seen on the frame, with "
         "hands and face; body: the fitted body's joints, which are never missing, without them",
     )
-    fit: FitSettings = Field(default=FitSettings(), description="The body fit")
-    max_reprojection_share: float = Field(
-        default=0.05,
-        gt=0,
-        description="A clip whose median reprojection error is above this share of the person's "
-        "height is rejected",
+    fitter: Literal["keypoints", "hmr2"] = Field(
+        default="keypoints",
+        description="Where 3D comes from; keypoints: the detector's landmarks; hmr2: the 4D-Humans "
+        "network, from a checkpoint of yours",
     )
-    min_silhouette_iou: float = Field(
-        default=0.5,
-        ge=0,
-        le=1,
-        description="A clip whose body covers the person less than so is rejected",
+    fit: FitSettings = Field(default=FitSettings(), description="The body fit")
+    hmr2: Hmr2Settings = Field(default=Hmr2Settings(), description="The 4D-Humans network")
+    limits: FitLimits = Field(
+        default=FitLimits(), description="Beyond these a clip's fit is rejected"
     )
 
 
@@ -61,18 +71,21 @@ class RenderStage:
     """Turns a selected clip into a row of the ``guidance`` table."""
 
     name = "render"
-    version = 1
+    version = 2
     cpus = 1.0
-    gpus = 0.0
 
-    def __init__(self, settings: RenderSettings, people: PeopleSettings, root: Path) -> None:
+    def __init__(
+        self, settings: RenderSettings, people: PeopleSettings, root: Path, *, gpus: float = 0.0
+    ) -> None:
+        """``gpus`` is what a worker asks for: HMR2 and OpenGL use one where there is one."""
         self.settings, self.people, self.root = settings, people, root
+        self.gpus = gpus
 
     def load(self) -> None:
         self._detector = MediaPipeDetector(self.people)
         self._body = BodyModel.load(self.settings.body_model)
-        self._fitter = KeypointFitter(self._body, self.settings.fit)
-        self._rasterizer: Rasterizer = open_rasterizer(self.settings.backend)
+        self._fitter = open_fitter(self.settings, self._body)
+        self._rasterizer = open_rasterizer(self.settings.backend, self.settings.device_index)
 
     def process(self, item: Row) -> Iterator[Row]:
         """Fit and draw one clip.
@@ -85,10 +98,12 @@ class RenderStage:
         camera = default_camera(width, height)
         fps = float(item["fps"])
         keypoints = self._detector.keypoints(frames, boxes)
-        track = self._fitter.fit(keypoints, camera, fps)
-        self._check_reprojection(track, boxes)
+        track = self._fitter.fit(keypoints, camera, fps, frames=frames, boxes=boxes)
+        acceleration = joint_acceleration(self._body.joints(track), fps)
+        check_reprojection(track, boxes, self.settings.limits)
+        check_acceleration(acceleration, self.settings.limits)
         streams, iou = self._draw(track, keypoints, fps)
-        self._check_overlap(iou)
+        check_overlap(iou, self.settings.limits)
         yield {
             "clip_id": item["clip_id"],
             "source_id": item["source_id"],
@@ -99,6 +114,7 @@ class RenderStage:
             "boxes": boxes.ravel(),
             "keypoints": keypoints.points.ravel(),
             "silhouette_iou": iou,
+            "joint_acceleration": acceleration,
             **track_columns(track),
             **streams,
             "rgb": encode_stream(frames, name="rgb", fps=fps),
@@ -139,16 +155,17 @@ class RenderStage:
             self._points(track, keypoints),
             track.camera,
         )
-        start = 0
+        start, seen = 0, False
         for maps in chunks:
+            seen = seen or bool(maps.mask.any())
             for name, encoder in encoders.items():
                 encoder.add(getattr(maps, name))
             if keypoints.person_mask is not None:
                 person = keypoints.person_mask[start : start + len(maps.mask)]
                 overlaps.append(silhouette_overlap(maps.mask, person))
             start += len(maps.mask)
-        # A detector without masks says nothing against the fit.
-        iou = float(np.concatenate(overlaps).mean()) if overlaps else 1.0
+        # A detector without masks says nothing against a fit that can be seen.
+        iou = float(np.concatenate(overlaps).mean()) if overlaps else float(seen)
         return {name: encoder.finish() for name, encoder in encoders.items()}, iou
 
     def _points(
@@ -159,36 +176,16 @@ class RenderStage:
             return smpl_to_wholebody_points(self._body.joints(track), track)
         return keypoints.points
 
-    def _check_reprojection(self, track: BodyTrack, boxes: Float32[np.ndarray, "frames 4"]) -> None:
-        error = float(np.nanmedian(track.reprojection_error_px))
-        tall = float(np.median(boxes[:, 3] - boxes[:, 1]))
-        limit = self.settings.max_reprojection_share * tall
-        if not error <= limit:
-            raise ItemError(
-                "fit.reprojection",
-                f"the median reprojection error is {error:.1f} px, more than {limit:.1f} px "
-                f"({self.settings.max_reprojection_share:g} of the person's height)",
-                status="rejected",
-            )
 
-    def _check_overlap(self, iou: float) -> None:
-        if not iou >= self.settings.min_silhouette_iou:
-            raise ItemError(
-                "fit.iou",
-                f"the body covers the person with IoU {iou:.2f}, less than "
-                f"{self.settings.min_silhouette_iou:g}",
-                status="rejected",
-            )
+def open_fitter(settings: RenderSettings, body: BodyModel) -> BodyFitter:
+    """The fitter that ``settings.fitter`` names.
 
-
-def silhouette_overlap(
-    mask: UInt8[np.ndarray, "frames height width 1"],
-    person_mask: UInt8[np.ndarray, "frames height width"],
-) -> Float32[np.ndarray, " frames"]:
-    """Intersection over union of the drawn body and the person seen, per frame."""
-    body, person = mask[..., 0] > 127, person_mask > 127
-    both = (body & person).sum((1, 2))
-    return (both / np.maximum((body | person).sum((1, 2)), 1)).astype(np.float32)
+    Raises:
+        ValueError: HMR2 without its checkpoint, or with one that is not.
+    """
+    if settings.fitter == "hmr2":
+        return Hmr2Fitter(body, settings.hmr2, settings.fit)
+    return KeypointFitter(body, settings.fit)
 
 
 def track_columns(track: BodyTrack) -> Row:

@@ -17,8 +17,8 @@ def render(workspace: Workspace) -> JobSummary:
     """Fit and draw every clip that the current thresholds select.
 
     Raises:
-        ValueError: Nothing was decided under this configuration (``champ curate`` comes first), or
-            the body model is not one.
+        ValueError: Nothing was decided under this configuration (``champ curate`` comes first),
+            the body model is not one, or HMR2 is wanted without its checkpoint.
     """
     root, config = workspace.root, workspace.config
     decisions = read_table(root, "selection", recipe=select_recipe(config)).to_pylist()
@@ -32,7 +32,7 @@ def render(workspace: Workspace) -> JobSummary:
     chosen = {row["clip_id"] for row in decisions if row["selected"]}
     clips = read_table(root, "clips", recipe=curate_recipe(config)).to_pylist()
     spec = StageSpec(
-        make=partial(RenderStage, config.render, config.people, root),
+        make=partial(RenderStage, config.render, config.people, root, gpus=config.job.render_gpus),
         job="render",
         table="guidance",
         key="clip_id",

@@ -46,7 +46,7 @@ class Hmr2Regressor:
         if settings.checkpoint is None:
             raise ValueError(
                 "the hmr2 fitter needs the 4D-Humans checkpoint: get 'epoch=35-step=1000000.ckpt' "
-                "as 'Regressors' in the runbook says and set hmr2.checkpoint to its path"
+                "as 'Regressors' in the runbook says and set render.hmr2.checkpoint to its path"
             )
         self.settings = settings
         self._device = _find_device(settings.device)
@@ -129,7 +129,7 @@ def _bridge(boxes: Float32[np.ndarray, "frames 4"]) -> Float[np.ndarray, "frames
 def _find_device(name: Literal["auto", "cpu", "cuda"]) -> torch.device:
     """Raises ``ValueError`` where CUDA is asked for and not there."""
     if name == "cuda" and not torch.cuda.is_available():
-        raise ValueError("hmr2.device is cuda, but there is no CUDA device; use auto or cpu")
+        raise ValueError("render.hmr2.device is cuda, but there is no CUDA device; use auto or cpu")
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     return torch.device(name)
