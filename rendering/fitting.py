@@ -25,6 +25,9 @@ from rendering.fitting_terms import TermSettings, Unknowns
 from rendering.kinematics import rotation_matrices
 from rendering.smoothing import smooth, smooth_rotations
 
+_ROUGHLY = 10
+"""How much coarser the tolerance is of a fit that is only a step to the next one."""
+
 
 class FitSettings(Settings):
     """The fit of a clip."""
@@ -130,7 +133,7 @@ class KeypointFitter:
         if keypoints.person_mask is not None:
             problem, found = self._with_outline(problem, found, keypoints.person_mask)
         problem = problem.calmed(found, self.settings.calmest)
-        return self._as_track(problem, self._solve(problem, found))
+        return self._as_track(problem, self._solve(problem, found, roughly=False))
 
     def _with_outline(
         self, problem: Problem, found: Unknowns, mask: UInt8[np.ndarray, "frames height width"]
@@ -142,9 +145,13 @@ class KeypointFitter:
             found = self._solve(problem, found)
         return problem, found
 
-    def _solve(self, problem: Problem, begun: Unknowns | None = None) -> Unknowns:
+    def _solve(
+        self, problem: Problem, begun: Unknowns | None = None, *, roughly: bool = True
+    ) -> Unknowns:
+        """The minimum; ``roughly`` where the problem will change a little and be solved again."""
         begun = begun or start(problem.evidence, self._body, problem.camera)
-        return minimise(problem, begun, self.settings.steps, self.settings.tolerance)
+        tolerance = self.settings.tolerance * (_ROUGHLY if roughly else 1)
+        return minimise(problem, begun, self.settings.steps, tolerance)
 
     def _doubtful_frames(self, problem: Problem, found: Unknowns) -> Bool[np.ndarray, " frames"]:
         """Where the points speak against the landmarks, and the frames beside."""
