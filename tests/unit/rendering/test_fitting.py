@@ -10,12 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks.fitting import means, measure, run
-from benchmarks.motions import PERFECT, Noise, make_motion, observe, true_points
+from benchmarks.motions import PERFECT, Noise, make_motion, observe, silhouette, true_points
 from dataset.errors import ItemError
 from dataset.records import SMPL_JOINTS, BodyTrack, Camera, Keypoints
 from rendering.body_model import BodyModel
 from rendering.body_points import POINT_NAMES, find_points
 from rendering.fitting import FitSettings, KeypointFitter
+from rendering.fitting_outline import OutlineFinder, OutlineSettings
 from rendering.fitting_solver import Problem
 from rendering.fitting_start import make_evidence, start
 from rendering.fitting_terms import TermSettings
@@ -172,6 +173,10 @@ def test_gradient_is_the_costs() -> None:
         settings=terms,
         accelerations=terms.accelerations(),
     )
+    outline = OutlineFinder(BODY, OutlineSettings()).find(
+        replace(truth, betas=truth.betas + 1), silhouette(truth, BODY)
+    )
+    problem = replace(problem, outline=outline)
     unknowns = start(problem.evidence, points, truth.camera)
     model = problem.normal_equations(unknowns)
     still, shape = torch.zeros(5, 69, dtype=torch.float64), torch.zeros(10, dtype=torch.float64)
