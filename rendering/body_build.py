@@ -109,8 +109,8 @@ def _phenotypes(count: int) -> dict[str, torch.Tensor]:
     ranges = {
         "gender": (0.0, 1.0),
         "age": (0.62, 0.95),
-        "muscle": (0.2, 0.9),
-        "weight": (0.15, 0.85),
+        "muscle": (0.0, 1.0),
+        "weight": (0.0, 1.0),
         "height": (0.2, 0.62),
         "proportions": (0.0, 1.0),
     }

@@ -2,8 +2,10 @@
 
 Joints hardly tell a thin body from a stout one; the silhouette does. In some frames of the clip
 points of the skin that lie on the drawn body's rim are compared with the nearest edge of the
-person's mask. With the poses held, how far they miss is nearly linear in the betas, so an outline
-is a small least-squares problem in the shape alone, found anew when pose and shape have settled.
+person's mask. A part of the body that is off as a whole is the pose's matter, so what moving each
+part within the picture explains is taken out; the rest is how stout the part is. That is nearly
+linear in the betas: an outline is a small least-squares problem in the shape alone, found anew when
+pose and shape have settled.
 """
 
 from __future__ import annotations
@@ -32,6 +34,9 @@ from rendering.track import select_frames
 _NOT_BARE = ("head", "neck", "wrist", "hand", "ankle", "foot")
 """Hair, hands and shoes are not the body's own outline."""
 
+_LEAST_RIM = 5
+"""Points on the rim of a part from which its girth can be told, beside its place."""
+
 _EDGE_ON = 0.35
 """A skin point is on the rim where the cosine of its normal to the line of sight is under this."""
 
@@ -42,20 +47,13 @@ class OutlineSettings(Settings):
     frames: int = Field(default=16, ge=0, description="Frames looked at; 0: no silhouette is used")
     points: int = Field(default=800, ge=50, description="Skin points tried for the rim")
     weight: float = Field(
-        default=0.3, ge=0, description="Weight of a point on the rim: neighbours err alike"
+        default=0.5, ge=0, description="Weight of a point on the rim: neighbours err alike"
     )
     deviation: float = Field(
         default=0.01, gt=0, description="Expected miss of the rim, in body heights in the picture"
     )
     reach: float = Field(
         default=0.06, gt=0, description="Edges further away, in body heights, are another thing's"
-    )
-    clothes: float = Field(
-        default=0.5,
-        gt=0,
-        le=1,
-        description="Weight of rims inside the mask, against those outside: clothes are wider than "
-        "the body",
     )
 
 
@@ -152,8 +150,7 @@ class OutlineFinder:
         inside = ((edge > margin) & (edge < [camera.width - margin, camera.height - margin])).all(1)
         good = edge_on & inside & ((toward * outwards).sum(1) > 0.5)
         good &= np.abs(away) < settings.reach * height_px
-        weight = good * np.where(away < 0, settings.clothes, 1.0)
-        return np.concatenate([toward, away[:, None]], 1), weight
+        return np.concatenate([toward, away[:, None]], 1), good.astype(float)
 
     def _outline(
         self,
@@ -175,18 +172,43 @@ class OutlineFinder:
             ..., None
         ]
         normals = torch.from_numpy(lines[..., :2]).double()
+        misses = torch.from_numpy(lines[..., 2]).double()
+        rows = torch.cat([misses[..., None], (normals[..., None] * across).sum(-2)], -1)
         unit = self._settings.deviation * height_px
-        used = weights > 0
+        kept = _without_moves(rows, normals, weights, self._points.owners)
+        used = kept[1] > 0
         return Outline(
             betas=betas,
-            misses=torch.from_numpy(lines[..., 2]).double()[used] / unit,
-            by_betas=(normals[..., None] * across).sum(-2)[used] / unit,
-            weights=weights[used] * self._settings.weight,
+            misses=kept[0][used][:, 0] / unit,
+            by_betas=kept[0][used][:, 1:] / unit,
+            weights=kept[1][used] * self._settings.weight,
         )
 
     def _body_height_px(self, track: BodyTrack) -> float:
         depth = float(np.median(track.transl[:, 2]))
         return track.camera.focal_length_px * self._body.height_m(track.betas) / depth
+
+
+def _without_moves(
+    rows: Float64[Tensor, "frames points d"],
+    normals: Float64[Tensor, "frames points 2"],
+    weights: Float64[Tensor, "frames points"],
+    owners: list[int],
+) -> tuple[Float64[Tensor, "frames points d"], Float64[Tensor, "frames points"]]:
+    """Rows less what the best move of each part in the picture explains; parts seen by few go."""
+    rows, weights = rows.clone(), weights.clone()
+    owner = torch.tensor(owners)
+    for frame in range(len(rows)):
+        for part in set(owners):
+            here = (owner == part) & (weights[frame] > 0)
+            if int(here.sum()) < _LEAST_RIM:
+                weights[frame, here] = 0
+                continue
+            along, pull = normals[frame, here], weights[frame, here, None]
+            square = along.T @ (pull * along) + 1e-6 * torch.eye(2).to(along)
+            move = torch.linalg.solve(square, along.T @ (pull * rows[frame, here]))
+            rows[frame, here] -= along @ move
+    return rows, weights
 
 
 def _frames_with_person(

@@ -14,7 +14,8 @@ from torch import Tensor
 from dataset.records import BODY_POINTS, Camera
 from rendering.body_points import BodyPoints
 from rendering.fitting_body import PosedPoints, posed_points
-from rendering.fitting_equations import NormalEquations
+from rendering.fitting_contact import FEET, add_contact, contact_cost
+from rendering.fitting_equations import NormalEquations, Sight
 from rendering.fitting_outline import Outline
 from rendering.fitting_terms import (
     DEPTH,
@@ -31,6 +32,7 @@ from rendering.kinematics import rotation_vectors
 from rendering.pose_prior import beyond_limits, habits
 
 _HIPS = [BODY_POINTS.index("left_hip"), BODY_POINTS.index("right_hip")]
+_USUAL_HEIGHT_M = 1.7
 _SUDDEN = 2.0
 """Accelerations beyond so many deviations cost linearly: kicks and landings are sudden."""
 
@@ -39,28 +41,6 @@ _FAR_RIM = 2.0
 
 _UNUSUAL = 8.0
 """A pose further than so many deviations (63 components) from every activity costs linearly."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Sight:
-    """One kind of evidence: misses in deviations, weights, and derivatives where wanted."""
-
-    misses: Float64[Tensor, "frames points d"]
-    weights: Float64[Tensor, "frames points"]
-    by_frame: Float64[Tensor, "frames points d unknowns"] | None = None
-    by_betas: Float64[Tensor, "frames points d 10"] | None = None
-
-    def pulled(self, deviations: float) -> tuple[Tensor, Tensor, Tensor]:
-        """Misses and derivatives as rows of a least-squares problem, outliers held back."""
-        if self.by_frame is None or self.by_betas is None:
-            raise ValueError("expected points posed with derivatives")
-        squares = self.misses.square().sum(-1)
-        pull = (self.weights * robust_weight(squares, deviations)).sqrt()[..., None]
-        return (
-            (self.misses * pull).flatten(1)[..., None],
-            (self.by_frame * pull[..., None]).flatten(1, 2),
-            (self.by_betas * pull[..., None]).flatten(1, 2),
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,10 +74,12 @@ class Problem:
         """The negative log likelihood of the clip."""
         settings, points = self.settings, posed_points(self.body, unknowns, derivatives=False)
         total = self._shape_precision() * unknowns.betas.square().sum()
-        for sight in self._sights(unknowns, points):
+        picture, landmarks = self._picture(unknowns, points), self._landmarks(points)
+        for sight in (picture, landmarks):
             squares = sight.misses.square().sum(-1)
             cost = robust_cost(squares, settings.outlier_deviations)
             total = total + (sight.weights * cost).sum()
+        total = total + settings.contact_weight * contact_cost(self._feet(picture.misses))
         if self.outline is not None:
             missed = self.outline.missed(unknowns.betas).square()
             total = total + (self.outline.weights * robust_cost(missed, _FAR_RIM)).sum()
@@ -120,7 +102,8 @@ class Problem:
         precision = self._shape_precision()
         shape = precision * torch.eye(10, dtype=torch.float64)
         shape_gradient = precision * unknowns.betas
-        for sight in self._sights(unknowns, points):
+        picture, landmarks = self._picture(unknowns, points), self._landmarks(points)
+        for sight in (picture, landmarks):
             value, frame_part, shape_part = sight.pulled(self.settings.outlier_deviations)
             turned = frame_part.transpose(1, 2)
             band += turned @ frame_part
@@ -135,6 +118,10 @@ class Problem:
             shape_gradient = shape_gradient + by_betas.T @ (weights * missed)
         self._add_prior(unknowns, band, gradient)
         nexts = self._add_steadiness(unknowns, band, gradient)
+        if picture.by_frame is not None:
+            by_frame = picture.by_frame[:, FEET] * self._contact_scale()
+            feet = self._feet(picture.misses)
+            add_contact(feet, by_frame, self.settings.contact_weight, (band, nexts[0], gradient))
         return NormalEquations(
             band=band.numpy(),
             next_frame=nexts[0].numpy(),
@@ -161,10 +148,7 @@ class Problem:
         usual = _grouped(self._jerks(unknowns)).mean(0).sqrt().clamp(least, 1.0)
         return replace(self, accelerations=self.accelerations * usual.repeat_interleave(3))
 
-    def _sights(self, unknowns: Unknowns, points: PosedPoints) -> list[_Sight]:
-        return [self._picture(unknowns, points), self._landmarks(points)]
-
-    def _picture(self, unknowns: Unknowns, points: PosedPoints) -> _Sight:
+    def _picture(self, unknowns: Unknowns, points: PosedPoints) -> Sight:
         """How far the projected points are from the 2D points."""
         evidence, focal = self.evidence, self.camera.focal_length_px
         root = self.root(unknowns)
@@ -174,7 +158,7 @@ class Problem:
         image = focal * places[..., :2] / depth
         misses = (image - evidence.points) / unit
         if points.by_frame is None or points.by_betas is None:
-            return _Sight(misses=misses, weights=evidence.point_weights)
+            return Sight(misses=misses, weights=evidence.point_weights)
         ray = torch.cat([image / focal, torch.ones_like(depth)], -1)
         moved = points.by_frame.clone()
         moved[..., DEPTH] = root[:, None]
@@ -182,14 +166,14 @@ class Problem:
         moved[..., 0, PLACE.start] = sideways
         moved[..., 1, PLACE.start + 1] = sideways
         to_deviations = (focal / depth / unit)[..., None]
-        return _Sight(
+        return Sight(
             misses=misses,
             weights=evidence.point_weights,
             by_frame=to_deviations * _across(moved, ray),
             by_betas=to_deviations * _across(points.by_betas, ray),
         )
 
-    def _landmarks(self, points: PosedPoints) -> _Sight:
+    def _landmarks(self, points: PosedPoints) -> Sight:
         """How far the body points are from the 3D landmarks, both from the middle of the hips."""
         across, along = self.settings.landmark_deviation_m, self.settings.landmark_depth_deviation_m
         unit = points.places.new_tensor([across, across, along])
@@ -197,8 +181,8 @@ class Problem:
         misses = (body - body[:, _HIPS].mean(1, keepdim=True) - self.evidence.landmarks) / unit
         weights = self.evidence.landmark_weights
         if points.by_frame is None or points.by_betas is None:
-            return _Sight(misses=misses, weights=weights)
-        return _Sight(
+            return Sight(misses=misses, weights=weights)
+        return Sight(
             misses=misses,
             weights=weights,
             by_frame=_from_hips(points.by_frame[:, : len(BODY_POINTS)]) / unit[:, None],
@@ -222,6 +206,15 @@ class Problem:
         gradient[:, POSE] += pull[:, None] * (precision @ apart[..., None])[..., 0]
         band[:, POSE, POSE] += pull[:, None, None] * precision
 
+    def _feet(self, misses: Float64[Tensor, "frames points 2"]) -> Float64[Tensor, "frames feet 2"]:
+        """Where the feet are in the picture, in steps that are a slip no more."""
+        unit = self.settings.point_deviation * self.evidence.body_height_px
+        return (misses[:, FEET] + self.evidence.points[:, FEET] / unit) * self._contact_scale()
+
+    def _contact_scale(self) -> float:
+        metres = self.settings.point_deviation * _USUAL_HEIGHT_M
+        return metres * self.evidence.fps / self.settings.contact_speed
+
     def _jerks(self, unknowns: Unknowns) -> Float64[Tensor, "inner unknowns"]:
         """Second differences of a frame's unknowns, in units of the expected accelerations."""
         turns = rotation_vectors(unknowns.root[1:] @ unknowns.root[:-1].transpose(1, 2))
@@ -235,7 +228,7 @@ class Problem:
         self, unknowns: Unknowns, band: Tensor, gradient: Tensor
     ) -> tuple[Tensor, Tensor]:
         """Adds the accelerations; returns the couplings to the next frame and the one after."""
-        nexts = torch.zeros_like(gradient), torch.zeros_like(gradient)
+        nexts = torch.zeros_like(band), torch.zeros_like(gradient)
         if len(gradient) < 3:
             return nexts
         jerks = self._jerks(unknowns)
@@ -247,8 +240,9 @@ class Problem:
         for shift, factor in ((0, 1.0), (1, -2.0), (2, 1.0)):
             gradient[shift : shift + inner] += factor * pulls
             diagonal[shift : shift + inner] += factor**2 * stiff
-        nexts[0][:inner] += -2.0 * stiff
-        nexts[0][1 : 1 + inner] += -2.0 * stiff
+        beside = nexts[0].diagonal(dim1=1, dim2=2)
+        beside[:inner] += -2.0 * stiff
+        beside[1 : 1 + inner] += -2.0 * stiff
         nexts[1][:inner] += stiff
         return nexts
 

@@ -54,6 +54,12 @@ class TermSettings(Settings):
         default=0.3, ge=0, description="Weight of the poses that people usually take"
     )
     limit_weight: float = Field(default=1.0, ge=0, description="Weight of the joint limits")
+    contact_weight: float = Field(
+        default=1.0, ge=0, description="Weight of feet standing still; 0 lets them slide"
+    )
+    contact_speed: float = Field(
+        default=0.1, gt=0, description="A foot faster than this across the picture is moving, m/s"
+    )
     turn_acceleration: float = Field(
         default=24.0, gt=0, description="Expected angular acceleration of a limb's joint, rad/s^2"
     )

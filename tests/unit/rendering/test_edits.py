@@ -297,9 +297,9 @@ def test_joints_of_a_symmetric_body_are_mirrored_with_their_sides(seed: int) -> 
     np.testing.assert_allclose(body.joints(mirrored(motion, body)), expected, rtol=0, atol=1e-5)
 
 
-@pytest.mark.parametrize(("size", "bound_m"), [(0.0, 1e-4), (1.0, 0.01), (2.0, 0.02)])
+@pytest.mark.parametrize(("size", "bound_m"), [(0.0, 2e-4), (1.0, 0.01), (2.0, 0.02)])
 def test_the_shipped_body_is_nearly_symmetric(size: float, bound_m: float) -> None:
-    """The joints of its mirror image are off by less than a tenth of a millimetre in the mean
+    """The joints of its mirror image are off by less than a fifth of a millimetre in the mean
     shape, and by less than a hundredth of the betas' size in metres."""
     for seed in range(5):
         motion = random_track(seed, 4)
