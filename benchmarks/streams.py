@@ -29,7 +29,7 @@ from av.video.stream import VideoStream
 
 from benchmarks.motions import make_motion
 from dataset.records import STREAM_NAMES
-from dataset.streams import GROUP_FRAMES, decode_stream, encode_stream, stream_channels
+from dataset.streams import decode_stream, encode_stream, stream_channels
 from dataset.video import read_frames
 from rendering.body_model import BodyModel
 from rendering.maps import draw_maps
@@ -37,6 +37,7 @@ from rendering.rasterizer import open_rasterizer
 from rendering.skeleton import smpl_to_wholebody_points
 
 Result = TypeVar("Result")
+GROUP_FRAMES = 12
 TOLERANCE = 2  # grey levels that a stream other than semantic_map and mask may be off
 
 

@@ -1,21 +1,26 @@
-"""The pipeline's own video streams: read at random by frame number, every value as it went in.
+"""The pipeline's own video streams: read at random by frame number; the maps exactly as drawn.
 
-A stream is an MP4 file in memory, a column of the ``guidance`` table. Colour streams are H.264 in
-RGB (no conversion to YUV, so nothing is rounded), grey ones H.264 luma alone, both at quantiser 0,
-which is lossless. Lossy settings that stay within 2/255 save nothing worth having
-(docs/decisions/stream-codecs.md).
+A stream is an MP4 file in memory, a column of the ``guidance`` table: H.264 in RGB (no conversion
+to YUV, so nothing is rounded and no colour tag can be misread), of grey streams the luma alone.
+Maps are at quantiser 0, which is lossless, and every frame is a key frame. ``rgb``, frames of video
+that was compressed before, is near-lossless: at least 45 dB, no bias, unless ``lossless`` is asked
+for. What each setting costs and gives is measured in docs/decisions/stream-codecs.md.
 """
 
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
+from itertools import islice
 
 import av
 import av.error
+import cv2
 import numpy as np
 from av.container import InputContainer, OutputContainer
+from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from jaxtyping import UInt8
@@ -26,14 +31,38 @@ from dataset.records import STREAM_NAMES
 GREY_STREAMS = ("depth", "mask")
 """Streams of one channel; the others have three (RGB)."""
 
-GROUP_FRAMES = 12
-"""Frames from one key frame of ``rgb`` to the next; in the maps every frame is one.
 
-Training reads the maps at random, where key frames are twice as fast for a quarter more bytes; of
-``rgb``, read in one go, they would be five times the bytes.
-"""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Coding:
+    """How a stream is encoded.
+
+    ``quantiser`` 0 is lossless. ``group`` is the number of frames from one key frame to the next.
+    ``skippable`` of every ``skippable + 1`` frames within a group are needed by no other frame, so
+    that a reader of every n-th one passes them over. ``arithmetic`` entropy coding is smaller and
+    takes twice as long to decode.
+    """
+
+    quantiser: int = 0
+    group: int = 1
+    skippable: int = 0
+    arithmetic: bool = False
+
+
+CODINGS = {
+    "rgb": Coding(quantiser=15, group=48, skippable=3),
+    "depth": Coding(),
+    "normal": Coding(),
+    "semantic_map": Coding(),
+    "dwpose": Coding(arithmetic=True),  # its thin lines would be larger than PNG without
+    "mask": Coding(),
+}
+"""How each stream is encoded."""
+
+LOSSLESS_RGB = Coding(group=12, arithmetic=True)
+"""How ``rgb`` is encoded where every value counts: several times the bytes."""
 
 _FULL_RANGE = 2  # AVCOL_RANGE_JPEG: 0 is black and 255 white, also for other people's readers
+_FAR = 64  # frames: over fewer, reading on is cheaper than a seek
 
 
 class StreamEncoder:
@@ -44,11 +73,12 @@ class StreamEncoder:
     ``encode_stream``.
     """
 
-    def __init__(self, name: str, fps: float) -> None:
+    def __init__(self, name: str, fps: float, *, lossless: bool = False) -> None:
         if not fps > 0:
             raise ValueError(f"fps must be above 0, got {fps}")
         self._name = name
         self._channels = stream_channels(name)
+        self._coding = LOSSLESS_RGB if lossless and name == "rgb" else CODINGS[name]
         self._rate = Fraction(fps).limit_denominator(1001)
         self._buffer = io.BytesIO()
         self._container = av.open(self._buffer, "w", format="mp4")
@@ -65,7 +95,7 @@ class StreamEncoder:
         if 0 in frames.shape[1:]:
             raise ValueError(f"stream {self._name!r} needs at least a pixel, got {frames.shape}")
         if self._stream is None:
-            self._stream = _add_stream(self._container, frames.shape, self._rate, name=self._name)
+            self._stream = _add_stream(self._container, frames.shape, self._rate, self._coding)
         if frames.shape[1:3] != (self._stream.height, self._stream.width):
             raise ValueError(f"frames must share one size, got {frames.shape} after others")
         for pixels in frames:
@@ -84,19 +114,24 @@ class StreamEncoder:
 
 
 def encode_stream(
-    frames: UInt8[np.ndarray, "frames height width channels"], *, name: str, fps: float
+    frames: UInt8[np.ndarray, "frames height width channels"],
+    *,
+    name: str,
+    fps: float,
+    lossless: bool = False,
 ) -> bytes:
-    """The MP4 bytes of a clip's frames, losslessly and the same bytes every time.
+    """The MP4 bytes of a clip's frames, the same bytes every time.
 
     Args:
         frames: RGB, or one channel for the streams of ``GREY_STREAMS``; any size, odd ones too.
         name: One of ``STREAM_NAMES``.
         fps: Frames per second, for players; readers here go by frame index.
+        lossless: Keeps ``rgb`` exact, too; the maps always are.
 
     Raises:
         ValueError: An unknown name, another shape or type, no frames, or an fps of 0 or less.
     """
-    encoder = StreamEncoder(name, fps)
+    encoder = StreamEncoder(name, fps, lossless=lossless)
     encoder.add(frames)
     return encoder.finish()
 
@@ -104,7 +139,7 @@ def encode_stream(
 def decode_stream(
     data: bytes, indices: Sequence[int] | None = None, *, channels: int = 3
 ) -> UInt8[np.ndarray, "frames height width channels"]:
-    """Frames of a stream by index, exactly as they were encoded.
+    """Frames of a stream by index, the same pixels whichever others are read with them.
 
     Args:
         data: What ``encode_stream`` returned.
@@ -145,11 +180,11 @@ def stream_channels(name: str) -> int:
 
 
 def _add_stream(
-    container: OutputContainer, shape: tuple[int, ...], rate: Fraction, *, name: str
+    container: OutputContainer, shape: tuple[int, ...], rate: Fraction, coding: Coding
 ) -> VideoStream:
     _, height, width, channels = shape
     codec, pixels = ("libx264", "gray") if channels == 1 else ("libx264rgb", "rgb24")
-    stream = container.add_stream(codec, rate=rate, options=_h264_options(name))
+    stream = container.add_stream(codec, rate=rate, options=_h264_options(coding))
     assert isinstance(stream, VideoStream)
     stream.width, stream.height, stream.pix_fmt = width, height, pixels
     stream.codec_context.thread_count = 1  # the same bytes on every machine
@@ -157,13 +192,25 @@ def _add_stream(
     return stream
 
 
-def _h264_options(name: str) -> dict[str, str]:
-    group = GROUP_FRAMES if name == "rgb" else 1
+def _h264_options(coding: Coding) -> dict[str, str]:
+    parameters = {
+        "keyint": coding.group,
+        "min-keyint": coding.group,
+        "scenecut": 0,
+        "bframes": coding.skippable,
+        "b-adapt": 0,
+        "b-pyramid": "none",  # no other frame needs a B-frame
+        "ipratio": 1.0,  # all frames of a group are equally good
+        "pbratio": 1.0,
+        "weightp": 0,
+        "cabac": int(coding.arithmetic),
+        "no-deblock": 1,  # nothing to do at such quantisers, yet it takes time
+        "threads": 1,
+    }
     return {
-        "qp": "0",
+        "qp": str(coding.quantiser),
         "preset": "veryfast",
-        "bf": "0",  # decoding order is frame order: an index entry is a frame
-        "x264-params": f"keyint={group}:min-keyint={group}:scenecut=0:threads=1",
+        "x264-params": ":".join(f"{name}={value}" for name, value in parameters.items()),
     }
 
 
@@ -189,7 +236,7 @@ def _open(data: bytes) -> InputContainer:
 
 
 def _index(stream: VideoStream) -> tuple[np.ndarray, np.ndarray]:
-    """The time stamp of every frame, and the numbers of the key frames."""
+    """The decoding time of every frame, and the numbers of the key frames."""
     entries = list(stream.index_entries)
     starts = np.array([entry.timestamp for entry in entries], dtype=np.int64)
     keys = np.array([i for i, entry in enumerate(entries) if entry.is_keyframe], dtype=np.int64)
@@ -203,7 +250,7 @@ def _collect(
     wanted: Sequence[int],
     channels: int,
 ) -> np.ndarray:
-    """Decode each group that holds a wanted frame once, and put the frames in their places."""
+    """Decode what the wanted frames need, once, and put the frames in their places."""
     places: dict[int, list[int]] = {}
     for place, index in enumerate(wanted):
         places.setdefault(index, []).append(place)
@@ -211,10 +258,11 @@ def _collect(
     out = np.empty((len(wanted), context.height, context.width, channels), np.uint8)
     missing = set(places)
     try:
-        for index, frame in _walk(container, starts, keys, sorted(places)):
-            if index in missing:
-                out[places[index]] = _pixels(frame, channels)
-                missing.remove(index)
+        for index, frame in _decode(container, _groups(container, starts, keys, places), missing):
+            first, *others = places[index]
+            _copy_pixels(frame, out[first])
+            out[others] = out[first]
+            missing.remove(index)
     except av.error.FFmpegError as error:
         raise ItemError("stream.damaged", f"the stream cannot be decoded: {error}") from error
     if missing:
@@ -222,37 +270,68 @@ def _collect(
     return out
 
 
-def _walk(
-    container: InputContainer, starts: np.ndarray, keys: np.ndarray, ordered: Sequence[int]
-) -> Iterator[tuple[int, VideoFrame]]:
-    """Decoded frames with their numbers, from group to group, jumping where it saves decoding."""
+def _groups(
+    container: InputContainer, starts: np.ndarray, keys: np.ndarray, wanted: Iterable[int]
+) -> Iterator[tuple[int, list[Packet]]]:
+    """The groups that hold wanted frames: the number of the first frame, and all packets."""
     stream = container.streams.video[0]
-    numbers = {int(start): index for index, start in enumerate(starts)}
-    groups = np.searchsorted(keys, ordered, side="right") - 1
-    previous: int | None = None
-    position = 0
-    while position < len(ordered):
-        group = int(groups[position])
-        run = position
-        while run + 1 < len(ordered) and groups[run + 1] <= groups[run] + 1:
-            run += 1  # neighbouring groups are read on, without a seek
-        if previous is not None or group > 0:
-            container.seek(int(starts[keys[group]]), stream=stream, backward=True)
-        last = ordered[run]
-        for frame in container.decode(stream):
-            index = numbers.get(frame.pts if frame.pts is not None else -1, -1)
-            yield index, frame
-            if index >= last:
-                break
-        previous, position = last, run + 1
+    ends = np.append(keys[1:], len(starts))
+    packets, position = container.demux(stream), 0
+    for group in sorted(set((np.searchsorted(keys, sorted(wanted), side="right") - 1).tolist())):
+        first = int(keys[group])
+        if first - position > _FAR:
+            container.seek(int(starts[first]), stream=stream, backward=True)
+            packets, position = container.demux(stream), first
+        ahead = list(islice(packets, int(ends[group]) - position))
+        yield first, [packet for packet in ahead[first - position :] if packet.pts is not None]
+        position = int(ends[group])
 
 
-def _pixels(frame: VideoFrame, channels: int) -> np.ndarray:
+def _decode(
+    container: InputContainer, groups: Iterable[tuple[int, list[Packet]]], wanted: Container[int]
+) -> Iterator[tuple[int, VideoFrame]]:
+    """Wanted frames with their numbers, without decoding what they do not need.
+
+    No group refers to another, so the frames of a group by time are numbered as they are shown.
+    """
+    context = container.streams.video[0].codec_context
+    numbers: dict[int | None, int] = {}
+    for first, packets in groups:
+        shown = sorted(packet.pts for packet in packets if packet.pts is not None)
+        numbers.update({pts: first + rank for rank, pts in enumerate(shown)})
+        needed = [numbers[packet.pts] in wanted for packet in packets]
+        last = max((place for place, need in enumerate(needed) if need), default=-1)
+        for packet, need in zip(packets[: last + 1], needed, strict=False):
+            context.skip_frame = "DEFAULT" if need else "NONREF"
+            yield from _numbered(context.decode(packet), numbers, wanted)
+        if context.has_b_frames:  # the last ones come late, and a seek would lose them
+            yield from _numbered(context.decode(None), numbers, wanted)
+            context.flush_buffers()
+
+
+def _numbered(
+    frames: Iterable[VideoFrame], numbers: Mapping[int | None, int], wanted: Container[int]
+) -> Iterator[tuple[int, VideoFrame]]:
+    for frame in frames:
+        number = numbers.get(frame.pts, -1)
+        if number in wanted:
+            yield number, frame
+
+
+def _copy_pixels(frame: VideoFrame, out: UInt8[np.ndarray, "height width channels"]) -> None:
     """One frame's values, never through a colour conversion."""
     if frame.format.name == "gbrp":
-        if channels == 1:
+        if out.shape[2] == 1:
             raise ValueError("a colour stream has 3 channels, 1 was asked for")
-        return frame.to_ndarray(format="rgb24")
-    plane = frame.planes[0]  # grey H.264 comes as yuv420p with empty chroma: luma holds the values
+        green, blue, red = (_plane(frame, index) for index in range(3))
+        cv2.merge([red, green, blue], dst=out)
+    elif out.shape[2] == 1:  # grey H.264 comes with empty chroma: luma holds the values
+        out[..., 0] = _plane(frame, 0)
+    else:
+        cv2.merge([_plane(frame, 0)] * 3, dst=out)
+
+
+def _plane(frame: VideoFrame, index: int) -> UInt8[np.ndarray, "height width"]:
+    plane = frame.planes[index]
     rows = np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, plane.line_size)
-    return np.repeat(rows[:, : frame.width, None], channels, axis=2)
+    return rows[:, : frame.width]

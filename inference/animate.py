@@ -200,7 +200,7 @@ class AnimateStage:
         video, lossless = folder / f"{name}.mp4", folder / f"{name}.frames.mp4"
         write_playable(self.root / video, frames, fps=fps, comment=MADE_BY)
         temporary = self.root / f"{lossless}.{os.getpid()}.tmp"
-        temporary.write_bytes(encode_stream(frames, name="rgb", fps=fps))
+        temporary.write_bytes(encode_stream(frames, name="rgb", fps=fps, lossless=True))
         temporary.replace(self.root / lossless)
         return str(video), str(lossless)
 

@@ -67,7 +67,9 @@ def write_guidance(root: Path, lengths: dict[str, int]) -> None:
                 "height": HEIGHT,
                 "boxes": np.tile([4.0, 0.0, 44.0, 40.0], frames).tolist(),
                 "recipe": GUIDANCE_RECIPE,
-                **{n: encode_stream(v, name=n, fps=30.0) for n, v in streams.items()},
+                **{
+                    n: encode_stream(v, name=n, fps=30.0, lossless=True) for n, v in streams.items()
+                },
             }
         )
     commit(root, "guidance", [write_shard(root, "guidance", rows, name="part")], app="guidance")
