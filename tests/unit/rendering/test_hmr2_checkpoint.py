@@ -139,7 +139,7 @@ def test_a_file_that_holds_no_weights_says_so(tmp_path: Path, content: object) -
 
 def test_without_a_checkpoint_the_error_names_the_setting(tmp_path: Path) -> None:
     """No path, and a path to nothing, say what is needed and where to read on."""
-    with pytest.raises(ValueError, match=r"set hmr2\.checkpoint"):
+    with pytest.raises(ValueError, match=r"set render\.hmr2\.checkpoint"):
         Hmr2Regressor(Hmr2Settings())
     with pytest.raises(ValueError, match=r"no HMR2 checkpoint at .*nowhere.ckpt.*runbook"):
         Hmr2Regressor(Hmr2Settings(checkpoint=tmp_path / "nowhere.ckpt"))
