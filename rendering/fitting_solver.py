@@ -39,7 +39,7 @@ _SUDDEN = 2.0
 _FAR_RIM = 2.0
 """A rim that misses the outline by more deviations costs linearly: clothes, bags, other people."""
 
-_UNUSUAL = 8.0
+_UNUSUAL = 5.0
 """A pose further than so many deviations (63 components) from every activity costs linearly."""
 
 

@@ -3,7 +3,8 @@
 The limits are textbook ranges of motion written in SMPL's joint axes, component by component of the
 axis-angle vector, and deliberately wide. The habits are a Gaussian mixture, one component for each
 activity of ``pose_library``, which knows what limits cannot: that legs swing against each other,
-and knees bend with hips. All numbers are ours; no motion capture data went into them.
+and knees bend with hips; and one for anything else, every joint for itself. All numbers are ours;
+no motion capture data went into them.
 """
 
 from __future__ import annotations
@@ -79,9 +80,13 @@ def habits() -> Habits:
         means.append(flat.mean(0))
         precisions.append(torch.linalg.inv(covariance))
         scales.append(torch.linalg.slogdet(covariance).logabsdet)
+    # What is none of these: every joint for itself, as far as it usually goes.
+    means.append(mean.flatten())
+    precisions.append(torch.diag(deviation.flatten().square().reciprocal()))
+    scales.append(2 * deviation.log().sum())
     offsets = torch.stack(scales)
     return Habits(
-        names=tuple(library),
+        names=(*library, "anything"),
         means=torch.stack(means),
         precisions=torch.stack(precisions),
         offsets=offsets - offsets.min(),
