@@ -20,6 +20,7 @@ test-all: check
 benchmarks: $(READY)
 	$(BIN)/python -m benchmarks.official_render tests/golden/official_render --focal 9000 --json
 	$(BIN)/python -m benchmarks.fitting --json
+	$(BIN)/python -m benchmarks.fitting --peers --frames 30
 	$(BIN)/python -m benchmarks.rendering --json
 	$(BIN)/python -m benchmarks.streams --frames 24 --json
 	$(BIN)/python -m benchmarks.people --json

@@ -14,9 +14,8 @@ from dataset.settings import Settings
 class FitLimits(Settings):
     """Clips whose fit is beyond these are rejected.
 
-    Measured on twenty clips of real people (docs/experiments.md): reprojection 0.007 to 0.018,
-    acceleration 1 to 13 with two clips of confused people at 18 and 28 (raw detections give 44 to
-    179), IoU 0.68 to 0.85.
+    Clips of real people measure 0.007 to 0.011, 1 to 12 m/s^2 and 0.73 to 0.84
+    (docs/experiments.md, Bodies of real people).
     """
 
     max_reprojection_share: float = Field(
