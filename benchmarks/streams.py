@@ -1,12 +1,13 @@
-"""Which codec and which reader suit our streams: sizes, speeds, worst errors, on moving bodies.
+"""Which codec, group length and reader suit our streams: sizes, speeds, errors, on moving bodies.
 
     python -m benchmarks.streams [--pictures FOLDER] [--video FILE] [--frames 60] [--json]
 
-Frames are the maps of a body that dances (512 x 512), drawn by our renderer, or with ``--pictures``
-the PNG files in ``FOLDER/depth/`` and so on, one folder a stream, in the order of their names.
-``--video`` gives real frames for the ``rgb`` stream, which is left out otherwise. Every setting is
-measured on the same frames in the same run; a worst error of 0 is lossless. Times are the
-processor's, of one thread.
+Frames are the maps of a body that dances (512 x 512), drawn by our renderer, with those of
+``--video`` as ``rgb``; or with ``--pictures`` a clip in the official layout
+(``benchmarks.stream_clips``). Every setting is measured on the same frames in the same run; a worst
+error of 0 is lossless. PNG is a file a frame, written by OpenCV as it does by default, of three
+channels as the official folders have it, of one where that is enough, and at zlib's best. Times are
+the processor's, of one thread. ``benchmarks.stream_reading`` compares whole clips.
 """
 
 from __future__ import annotations
@@ -16,8 +17,7 @@ import io
 import json
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
-from itertools import islice
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -27,65 +27,56 @@ import numpy as np
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from benchmarks.motions import make_motion
-from dataset.records import STREAM_NAMES
-from dataset.streams import decode_stream, encode_stream, stream_channels
-from dataset.video import read_frames
-from rendering.body_model import BodyModel
-from rendering.maps import draw_maps
-from rendering.rasterizer import open_rasterizer
-from rendering.skeleton import smpl_to_wholebody_points
+from benchmarks.stream_clips import drawn_clip, picture_png, read_folder
+from dataset.streams import CODINGS, Coding, decode_stream, encode_stream, h264_options
+from rendering.colours import PART_COLOURS
 
 Result = TypeVar("Result")
-GROUP_FRAMES = 12
-TOLERANCE = 2  # grey levels that a stream other than semantic_map and mask may be off
+TOLERANCE = 2  # grey levels that a map other than semantic_map and mask may be off
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
-    """An encoder, the pixels it is given, and its options."""
+    """An encoder, the pixels it is given, its options, and the file format."""
 
     name: str
     codec: str
     pixels: str
     options: dict[str, str]
+    container: str = "mp4"
 
 
-X264 = {"bf": "0"}
-X265 = "lossless=1:pools=1:frame-threads=1:log-level=none:bframes=0"
-COLOUR = (
-    *(
-        Setting(
-            name=f"x264rgb qp {qp} {preset}",
-            codec="libx264rgb",
-            pixels="rgb24",
-            options={**X264, "qp": str(qp), "preset": preset},
+def settings(name: str, *, grey: bool) -> Iterator[Setting]:
+    """What is tried on a stream: ours, x264 otherwise, FFV1; near-lossless ones too."""
+    codec, pixels = ("libx264", "gray") if grey else ("libx264rgb", "rgb24")
+    ours = CODINGS[name]
+    tried = {
+        "ours": ours,
+        "lossless, key frames, CAVLC": Coding(),
+        "lossless, key frames, CABAC": Coding(arithmetic=True),
+        "lossless, groups of 12, CAVLC": Coding(group=12),
+        "lossless, groups of 12, CABAC": Coding(group=12, arithmetic=True),
+        "qp 3, key frames, CAVLC": Coding(quantiser=3),
+    }
+    if name == "rgb":
+        tried |= {f"ours, qp {qp}": replace(ours, quantiser=qp) for qp in (8, 12, 18)}
+        tried["ours without frames to skip"] = replace(ours, skippable=0)
+        tried["ours, CABAC"] = replace(ours, arithmetic=True)
+    for label, coding in tried.items():
+        options = h264_options(coding)
+        yield Setting(name=f"x264 {label}", codec=codec, pixels=pixels, options=options)
+    if not grey:
+        for qp in (3, 12) if name == "rgb" else (1, 3):
+            options = h264_options(replace(ours, quantiser=qp))
+            label = f"x264 yuv444p qp {qp}"
+            yield Setting(name=label, codec="libx264", pixels="yuv444p", options=options)
+    for label, coder in (("Golomb-Rice", "0"), ("range coder", "1")):
+        options = {"level": "3", "slices": "4", "g": "1", "coder": coder}
+        pixels = "gray" if grey else "bgr0"
+        label = f"FFV1 {label}, Matroska"
+        yield Setting(
+            name=label, codec="ffv1", pixels=pixels, options=options, container="matroska"
         )
-        for qp, preset in ((0, "superfast"), (0, "veryfast"), (0, "medium"), (1, "veryfast"),
-                           (3, "veryfast"), (5, "veryfast"))
-    ),
-    Setting(name="x264 yuv444p qp 1", codec="libx264", pixels="yuv444p",
-            options={**X264, "qp": "1", "preset": "veryfast"}),
-    Setting(name="x264 yuv444p10 qp 4", codec="libx264", pixels="yuv444p10le",
-            options={**X264, "qp": "4", "preset": "veryfast"}),
-    Setting(name="x265 gbrp lossless", codec="libx265", pixels="gbrp",
-            options={"x265-params": X265, "preset": "ultrafast"}),
-    Setting(name="vp9 gbrp lossless", codec="libvpx-vp9", pixels="gbrp",
-            options={"lossless": "1", "deadline": "realtime", "cpu-used": "6"}),
-)  # fmt: skip
-GREY = (
-    *(
-        Setting(
-            name=f"x264 gray qp {qp} {preset}",
-            codec="libx264",
-            pixels="gray",
-            options={**X264, "qp": str(qp), "preset": preset},
-        )
-        for qp, preset in ((0, "superfast"), (0, "veryfast"), (0, "medium"), (3, "veryfast"))
-    ),
-    Setting(name="x265 gray lossless", codec="libx265", pixels="gray",
-            options={"x265-params": X265, "preset": "ultrafast"}),
-)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,46 +89,21 @@ class Figures:
     encode_fps: float = 0.0
     decode_fps: float = 0.0
     worst_error: int = 0
+    psnr_db: float = float("inf")  # of the worst frame
+    worst_bias: float = 0.0  # mean error of a channel, grey levels
+    labels_moved: int | None = None  # pixels whose part (or body) differs; None: not a label map
     random_frame_ms: float = 0.0
     window_ms: float = 0.0  # 24 frames, every 4th
 
 
-def rendered_streams(frames: int) -> dict[str, np.ndarray]:
-    """The maps of a dancing body, as the pipeline draws them."""
-    body = BodyModel.load()
-    track = make_motion("dance", frames, seed=0)
-    points = smpl_to_wholebody_points(body.joints(track), track)
-    rasterizer = open_rasterizer("auto")
-    try:
-        maps = draw_maps(rasterizer, body.mesh, body.vertices(track), points, track.camera)
-    finally:
-        rasterizer.close()
-    return {name: getattr(maps, name) for name in STREAM_NAMES if name != "rgb"}
-
-
-def picture_streams(folder: Path, frames: int) -> dict[str, np.ndarray]:
-    """PNG sequences, one folder a stream; ``ValueError`` where there are none."""
-    streams = {}
-    for name in STREAM_NAMES:
-        files = sorted((folder / name).glob("*.png"))[:frames]
-        if files:
-            flag = cv2.IMREAD_GRAYSCALE if stream_channels(name) == 1 else cv2.IMREAD_COLOR_RGB
-            pictures = np.stack([np.asarray(cv2.imread(str(file), flag)) for file in files])
-            streams[name] = pictures.reshape(*pictures.shape[:3], stream_channels(name))
-    if not streams:
-        raise ValueError(f"no PNG files in {folder}/{{{','.join(STREAM_NAMES)}}}/")
-    return streams
-
-
-def encode_with(setting: Setting, frames: np.ndarray, group: int = GROUP_FRAMES) -> bytes:
-    """The frames by any encoder, as MP4, groups of a fixed length."""
+def encode_with(setting: Setting, frames: np.ndarray) -> bytes:
+    """The frames by any encoder."""
     buffer = io.BytesIO()
     grey = frames.shape[3] == 1
-    with av.open(buffer, "w", format="mp4") as container:
+    with av.open(buffer, "w", format=setting.container) as container:
         stream = container.add_stream(setting.codec, rate=30, options=dict(setting.options))
         assert isinstance(stream, VideoStream)
         stream.height, stream.width, stream.pix_fmt = *frames.shape[1:3], setting.pixels
-        stream.codec_context.gop_size = group
         stream.codec_context.thread_count = 1
         for index, pixels in enumerate(frames):
             picture = np.ascontiguousarray(pixels[..., 0] if grey else pixels)
@@ -164,23 +130,80 @@ def _luma(frame: VideoFrame) -> np.ndarray:
 
 
 def measure_setting(setting: Setting, name: str, frames: np.ndarray) -> Figures:
-    """Size, speeds and worst error of one encoder on one stream."""
+    """Size, speeds and errors of one encoder on one stream."""
     data, encoding = timed(lambda: encode_with(setting, frames))
     decoded, decoding = timed(lambda: decode_with(data, grey=frames.shape[3] == 1))
-    return Figures(
+    figures = Figures(
         subject=setting.name,
         stream=name,
         kib_per_frame=len(data) / len(frames) / 1024,
         encode_fps=len(frames) / encoding,
         decode_fps=len(frames) / decoding,
-        worst_error=int(np.abs(decoded.astype(np.int16) - frames).max()),
+    )
+    return with_errors(figures, frames, decoded)
+
+
+def with_errors(figures: Figures, frames: np.ndarray, decoded: np.ndarray) -> Figures:
+    """The figures, with how the decoded frames differ."""
+    difference = decoded.astype(np.int16) - frames
+    square = float((difference.astype(np.float32) ** 2).mean((1, 2, 3)).max())
+    moved = None
+    if figures.stream in ("semantic_map", "mask"):
+        touched = (difference != 0).any(-1)
+        moved = int((labels(frames[touched]) != labels(decoded[touched])).sum())
+    return replace(
+        figures,
+        worst_error=int(np.abs(difference).max()),
+        psnr_db=10 * np.log10(255**2 / square) if square else float("inf"),
+        worst_bias=float(np.abs(difference.mean((0, 1, 2))).max()),
+        labels_moved=moved,
+    )
+
+
+def labels(pixels: np.ndarray) -> np.ndarray:
+    """The part (or -1) of pixels x 3 by the nearest colour, of pixels x 1 whether it is body."""
+    if pixels.shape[1] == 1:
+        return pixels[:, 0] > 127
+    colours = np.concatenate([np.zeros((1, 3)), PART_COLOURS]).astype(np.float32)
+    chunks = np.array_split(pixels.astype(np.float32), len(pixels) // 100_000 + 1)
+    near = [((chunk[:, None] - colours) ** 2).sum(-1).argmin(1) for chunk in chunks]
+    return np.concatenate(near) - 1
+
+
+def measure_png(kind: str, name: str, frames: np.ndarray) -> Figures:
+    """PNG files of the frames, in memory."""
+    grey = frames.shape[3] == 1
+    channels = 1 if grey and kind != "official" else 3
+    best = [cv2.IMWRITE_PNG_COMPRESSION, 9]
+    wide = np.repeat(frames, channels // frames.shape[3], axis=3)
+    flag = cv2.IMREAD_GRAYSCALE if grey else cv2.IMREAD_COLOR_RGB
+
+    def write(frame: np.ndarray) -> bytes:
+        if kind in ("official", "grey"):
+            return picture_png(frame)
+        return cv2.imencode(".png", np.ascontiguousarray(frame[..., ::-1]), best)[1].tobytes()
+
+    files, encoding = timed(lambda: [write(frame) for frame in wide])
+    _, decoding = timed(
+        lambda: [cv2.imdecode(np.frombuffer(file, np.uint8), flag) for file in files]
+    )
+    return Figures(
+        subject=f"PNG, {kind}",
+        stream=name,
+        kib_per_frame=sum(map(len, files)) / len(frames) / 1024,
+        encode_fps=len(frames) / encoding,
+        decode_fps=len(frames) / decoding,
+        labels_moved=0 if name in ("semantic_map", "mask") else None,
     )
 
 
 def measure_group(group: int, name: str, frames: np.ndarray) -> Figures:
     """What the group length costs in size and gives in random reads, our codec otherwise."""
-    setting = (GREY if frames.shape[3] == 1 else COLOUR)[1]
-    data = encode_with(setting, frames, group)
+    grey = frames.shape[3] == 1
+    coding = replace(CODINGS[name], group=group)
+    codec, pixels = ("libx264", "gray") if grey else ("libx264rgb", "rgb24")
+    ours = Setting(name="ours", codec=codec, pixels=pixels, options=h264_options(coding))
+    data = encode_with(ours, frames)
     single, window = _read_times(lambda indices: decode_stream(data, indices), len(frames))
     return Figures(
         subject=f"group of {group}",
@@ -193,7 +216,7 @@ def measure_group(group: int, name: str, frames: np.ndarray) -> Figures:
 
 def measure_reader(reader: str, name: str, frames: np.ndarray) -> Figures:
     """Random and sequential reads of one reader on our own stream, and whether it is exact."""
-    data = encode_stream(frames, name=name, fps=30.0)
+    data = encode_stream(frames, name=name, fps=30.0, lossless=True)
     read = {"pyav": _read_pyav, "decord": _read_decord}[reader]
     decoded, decoding = timed(lambda: read(data, list(range(len(frames)))))
     single, window = _read_times(lambda indices: read(data, indices), len(frames))
@@ -239,42 +262,49 @@ def timed(work: Callable[[], Result]) -> tuple[Result, float]:
 def measure(streams: dict[str, np.ndarray]) -> Iterator[tuple[str, Figures]]:
     """Every figure, with the table it belongs to."""
     for name, frames in streams.items():
-        for setting in GREY if frames.shape[3] == 1 else COLOUR:
+        grey = frames.shape[3] == 1
+        for kind in ("official", "grey", "best") if grey else ("official", "best"):
+            few = frames[:12] if kind == "best" else frames  # zlib at its best takes a second
+            yield "codec", measure_png(kind, name, few)
+        for setting in settings(name, grey=grey):
             yield "codec", measure_setting(setting, name, frames)
-    for name in streams:
-        for group in (1, 3, 6, 12, 24):
-            yield "group", measure_group(group, name, streams[name])
+    for name, frames in streams.items():
+        for group in (1, 4, 12, 48):
+            yield "group", measure_group(group, name, frames)
         for reader in ("pyav", "decord"):
-            yield "reader", measure_reader(reader, name, streams[name])
+            yield "reader", measure_reader(reader, name, frames)
 
 
 def main() -> None:
-    """Print the tables, or with ``--json`` one line of JSON a figure."""
+    """Print the tables in Markdown, or with ``--json`` one line of JSON a figure."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--pictures", type=Path, help="folder of PNG sequences, one a stream")
+    parser.add_argument("--pictures", type=Path, help="a clip in the official layout")
     parser.add_argument("--video", type=Path, help="a video whose frames become the rgb stream")
     parser.add_argument("--frames", type=int, default=60)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
+    cv2.setNumThreads(1)
     if options.pictures:
-        streams = picture_streams(options.pictures, options.frames)
+        streams = read_folder(options.pictures, options.frames)
     else:
-        streams = rendered_streams(options.frames)
-    if options.video:
-        frames = islice(read_frames(options.video, max_side=768), options.frames)
-        streams["rgb"] = np.stack(list(frames))
+        streams = drawn_clip(options.frames, options.video)
     for table, figures in measure(streams):
         if options.json:
             print(json.dumps({"table": table, **asdict(figures)}), flush=True)
-            continue
-        print(
-            f"{table:6} {figures.stream:12} {figures.subject:24}"
-            f"{figures.kib_per_frame:8.1f} KiB {figures.encode_fps:6.0f} enc/s"
-            f"{figures.decode_fps:6.0f} dec/s  worst {figures.worst_error:3}"
-            f"{'  ' if figures.worst_error <= TOLERANCE else ' !'}"
-            f"{figures.random_frame_ms:7.1f} ms/frame {figures.window_ms:7.1f} ms/window",
-            flush=True,
-        )
+        else:
+            print(_markdown(table, figures), flush=True)
+
+
+def _markdown(table: str, f: Figures) -> str:
+    start = f"| {f.stream} | {f.subject} |"
+    if table == "group":
+        return f"{start} {f.kib_per_frame:.1f} | {f.random_frame_ms:.1f} | {f.window_ms:.0f} |"
+    if table == "reader":
+        reads = f"{f.random_frame_ms:.1f} | {f.window_ms:.0f} | {f.worst_error} |"
+        return f"{start} {f.decode_fps:.0f} | {reads}"
+    moved = "" if f.labels_moved is None else str(f.labels_moved)
+    faithful = f"{f.worst_error} | {f.psnr_db:.1f} | {f.worst_bias:.2f} | {moved} |"
+    return f"{start} {f.kib_per_frame:.1f} | {f.encode_fps:.0f} | {f.decode_fps:.0f} | {faithful}"
 
 
 if __name__ == "__main__":
