@@ -168,20 +168,19 @@ class OutlineFinder:
         places = torch.from_numpy(vertices[:, self._tried]).double()
         depth, focal = places[..., 2:], track.camera.focal_length_px
         ray = places[..., :2] / depth
-        across = (moved[..., :2, :] - ray[..., None] * moved[..., 2:, :]) * (focal / depth)[
-            ..., None
-        ]
+        across = (moved[..., :2, :] - ray[..., None] * moved[..., 2:, :]) * focal
+        across = across / depth[..., None]
         normals = torch.from_numpy(lines[..., :2]).double()
-        misses = torch.from_numpy(lines[..., 2]).double()
-        rows = torch.cat([misses[..., None], (normals[..., None] * across).sum(-2)], -1)
-        unit = self._settings.deviation * height_px
-        kept = _without_moves(rows, normals, weights, self._points.owners)
-        used = kept[1] > 0
+        misses = torch.from_numpy(lines[..., 2:]).double()
+        rows = torch.cat([misses, (normals[..., None] * across).sum(-2)], -1)
+        rows, weights = _without_moves(rows, normals, weights, self._points.owners)
+        used = weights > 0
+        rows = rows[used] / (self._settings.deviation * height_px)
         return Outline(
             betas=betas,
-            misses=kept[0][used][:, 0] / unit,
-            by_betas=kept[0][used][:, 1:] / unit,
-            weights=kept[1][used] * self._settings.weight,
+            misses=rows[:, 0],
+            by_betas=rows[:, 1:],
+            weights=weights[used] * self._settings.weight,
         )
 
     def _body_height_px(self, track: BodyTrack) -> float:
