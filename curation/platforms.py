@@ -194,8 +194,9 @@ def _check_media(info: Mapping[str, Any], limits: PlatformLimits) -> None:
 def _platform_error(url: str, error: YoutubeDLError) -> ItemError:
     message = re.sub(r"\x1b\[[0-9;]*m", "", str(error))[:500]
     kind = "fetch.platform_error"
+    told = re.sub(r"https?://\S+", "", message)  # ports and ids hold numbers that mean nothing
     for pattern, known in _FAILURES:
-        if re.search(pattern, message, re.IGNORECASE):
+        if re.search(pattern, told, re.IGNORECASE):
             kind = known
             break
     if not isinstance(error, DownloadError):

@@ -6,10 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from yt_dlp.utils import DownloadError
 
 from curation.platforms import (
     PLATFORMS,
     PlatformLimits,
+    _platform_error,
     download_from_platform,
     platform_of,
     run_extractors,
@@ -172,3 +174,12 @@ def test_plugins_on_the_path_are_not_loaded(
     videos = tmp_path / "videos"
     videos.mkdir()
     assert fetch(server, "/v.mp4", videos).is_file()
+
+
+def test_numbers_of_an_address_are_no_status() -> None:
+    """A port or an id with 404 or 429 in it does not make a video removed or a platform blocked."""
+    url = "http://127.0.0.1:41025/v429.mp4"
+    error = _platform_error(url, DownloadError(f"No suitable extractor found for URL {url}"))
+    assert error.kind == "fetch.platform_unsupported"
+    gone = _platform_error(url, DownloadError(f"HTTP Error 404: Not Found: {url}"))
+    assert gone.kind == "fetch.platform_removed"
