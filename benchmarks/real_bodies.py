@@ -27,6 +27,7 @@ from curation.select import SelectSettings, decide
 from dataset.errors import ItemError
 from dataset.streams import decode_stream
 from dataset.video import probe_video
+from pipeline.report_pictures import person_view
 from rendering.body_model import BodyModel
 from rendering.fit_quality import (
     FitLimits,
@@ -108,17 +109,13 @@ def write_strip(path: Path, drawn: Row, body: BodyModel) -> None:
     frames = np.linspace(0, track.frames - 1, STRIP_FRAMES).astype(int).tolist()
     pictures = decode_stream(drawn["rgb"], frames)
     vertices = body.vertices(track)
-    boxes = np.asarray(drawn["boxes"]).reshape(-1, 4)
-    low, high = np.nanmin(boxes[:, :2], 0), np.nanmax(boxes[:, 2:], 0)
-    room = 0.1 * (high - low).max()
-    x0, y0 = np.maximum(low - room, 0).astype(int)
-    x1, y1 = (high + room).astype(int)
-    panels = [
-        overlay_body(picture, vertices[frame], body.mesh.triangles, track.camera)[y0:y1, x0:x1]
+    over = [
+        overlay_body(picture, vertices[frame], body.mesh.triangles, track.camera)
         for picture, frame in zip(pictures, frames, strict=True)
     ]
+    strip = np.concatenate(list(person_view(np.stack(over), drawn)), 1)
     path.parent.mkdir(parents=True, exist_ok=True)
-    cv2.imwrite(str(path), cv2.cvtColor(np.concatenate(panels, 1), cv2.COLOR_RGB2BGR))
+    cv2.imwrite(str(path), cv2.cvtColor(strip, cv2.COLOR_RGB2BGR))
 
 
 def main() -> None:

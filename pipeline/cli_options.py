@@ -30,6 +30,9 @@ DryRunOpt = Annotated[bool, typer.Option("--dry-run", help="Say what would be do
 RetryOpt = Annotated[
     bool, typer.Option("--retry-failed", help="Try failed and quarantined items again.")
 ]
+CheckpointOpt = Annotated[
+    Path | None, typer.Option(help="Network folder; none: stage 2's in DATASET/runs.")
+]
 VaeOpt = Annotated[
     Path | None, typer.Option(help="VAE folder; none: the one trained in DATASET/runs.")
 ]

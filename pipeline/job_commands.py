@@ -9,6 +9,7 @@ import typer
 
 from pipeline.cli_options import (
     AddressOpt,
+    CheckpointOpt,
     ConfigOpt,
     DatasetArg,
     DryRunOpt,
@@ -139,9 +140,7 @@ def train(
 def animate(
     dataset: DatasetArg,
     manifest: Annotated[Path, typer.Argument(help="CSV, JSON Lines or Parquet of animations.")],
-    checkpoint: Annotated[
-        Path | None, typer.Option(help="Network folder; none: stage 2's in DATASET/runs.")
-    ] = None,
+    checkpoint: CheckpointOpt = None,
     vae: VaeOpt = None,
     config: ConfigOpt = None,
     set_: SetOpt = None,
@@ -171,9 +170,7 @@ def animate(
 @jobs_app.command()
 def evaluate(
     dataset: DatasetArg,
-    checkpoint: Annotated[
-        Path | None, typer.Option(help="Network folder; none: stage 2's in DATASET/runs.")
-    ] = None,
+    checkpoint: CheckpointOpt = None,
     vae: VaeOpt = None,
     config: ConfigOpt = None,
     set_: SetOpt = None,

@@ -38,7 +38,7 @@ def clip_strip(row: dict[str, Any], body: BodyModel) -> Frames:
         for frame, mesh in zip(rgb, vertices, strict=True)
     ]
     panels = [rgb, np.stack(over)] + [decode_stream(row[name]) for name in MAP_NAMES]
-    return side_by_side([_person_view(panel, row) for panel in panels])
+    return side_by_side([person_view(panel, row) for panel in panels])
 
 
 def animation_strip(
@@ -66,7 +66,7 @@ def _scaled(panel: Frames) -> Frames:
     return np.stack([cv2.resize(frame, size, interpolation=method) for frame in panel])
 
 
-def _person_view(panel: Frames, row: dict[str, Any]) -> Frames:
+def person_view(panel: Frames, row: dict[str, Any]) -> Frames:
     """The part of the frame where the person is, with some room around."""
     boxes = np.asarray(row["boxes"], np.float32).reshape(-1, 4)
     low, high = np.nanmin(boxes[:, :2], 0), np.nanmax(boxes[:, 2:], 0)

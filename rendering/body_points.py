@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float32
+from jaxtyping import Float, Float32, Int
 from torch import Tensor
 
 from dataset.records import (
@@ -93,11 +93,8 @@ def find_points(body: BodyModel) -> BodyPoints:
 
     Raises ``ValueError`` where a body has no skin to look on (a part without vertices).
     """
-    rest = body.rest
-    regressor = rest["J_regressor"]
-    shapes = rest["shapedirs"][..., :10]
-    joint_mean = regressor @ rest["v_template"]
-    joint_shapes = np.einsum("jv,vck->jck", regressor, shapes)
+    rest, shapes = body.rest, body.rest["shapedirs"][..., :10]
+    joint_mean, joint_shapes = _skeleton(body)
     means, directions, owners = [], [], []
     skin = _skin_points(rest["v_template"], body.mesh.vertex_parts, joint_mean)
     for name in POINT_NAMES:
@@ -119,6 +116,24 @@ def find_points(body: BodyModel) -> BodyPoints:
         shapes=torch.from_numpy(np.stack(directions)),
         owners=owners,
     )
+
+
+def skin_points(body: BodyModel, vertices: Int[np.ndarray, " points"]) -> BodyPoints:
+    """Vertices of the skin as points, each on the joint it belongs to."""
+    joint_mean, joint_shapes = _skeleton(body)
+    return BodyPoints(
+        joint_mean=torch.from_numpy(joint_mean),
+        joint_shapes=torch.from_numpy(joint_shapes),
+        mean=torch.from_numpy(body.rest["v_template"][vertices]),
+        shapes=torch.from_numpy(body.rest["shapedirs"][vertices][..., :10]),
+        owners=body.mesh.vertex_parts[vertices].tolist(),
+    )
+
+
+def _skeleton(body: BodyModel) -> tuple[np.ndarray, np.ndarray]:
+    """The T-pose joints of the mean shape, and how each shape number moves them."""
+    regressor, shapes = body.rest["J_regressor"], body.rest["shapedirs"][..., :10]
+    return regressor @ body.rest["v_template"], np.einsum("jv,vck->jck", regressor, shapes)
 
 
 def body_point_places(

@@ -22,7 +22,7 @@ from torch import Tensor
 from dataset.records import SMPL_JOINTS, BodyTrack, Camera
 from dataset.settings import Settings
 from rendering.body_model import BodyModel
-from rendering.body_points import BodyPoints
+from rendering.body_points import skin_points
 from rendering.camera import project
 from rendering.fitting_body import moved_by_betas
 from rendering.kinematics import forward_kinematics, rotation_matrices
@@ -82,7 +82,7 @@ class OutlineFinder:
         self._body, self._settings = body, settings
         self._rasterizer: Rasterizer = open_rasterizer("cpu")
         self._tried = _spread_vertices(body, settings.points)
-        self._points = _skin_points(body, self._tried)
+        self._points = skin_points(body, self._tried).double()
 
     def find(
         self, track: BodyTrack, person_mask: UInt8[np.ndarray, "frames height width"]
@@ -128,7 +128,6 @@ class OutlineFinder:
         height_px: float,
     ) -> tuple[Float[np.ndarray, "points 3"], Float[np.ndarray, " points"]]:
         """Per point (normal x, normal y, signed distance to the edge in pixels), and its weight."""
-        settings = self._settings
         places = vertices[self._tried]
         image = project(places, camera)
         normals = vertex_normals(vertices[None], self._body.mesh.triangles)[0, self._tried]
@@ -139,17 +138,18 @@ class OutlineFinder:
         )
         beyond = image + 0.012 * height_px * outwards
         edge_on &= _looked_up(drawn, beyond) == 0
-        distance, slope = _signed_distance(person, settings.reach * height_px)
+        reach = self._settings.reach * height_px
+        distance = _signed_distance(person, reach)
         # Against the drawn body's own edge, as these points lie a little inside of it.
-        own_edge, _ = _signed_distance(drawn, settings.reach * height_px)
-        away = _looked_up(distance - own_edge, image)
+        away = _looked_up(distance - _signed_distance(drawn, reach), image)
+        slope = _slope(distance, reach)
         toward = np.stack([_looked_up(slope[..., axis], image) for axis in range(2)], 1)
         toward /= np.maximum(np.linalg.norm(toward, axis=1, keepdims=True), 1e-9)
         edge = image - away[:, None] * toward
         margin = 0.01 * height_px
         inside = ((edge > margin) & (edge < [camera.width - margin, camera.height - margin])).all(1)
         good = edge_on & inside & ((toward * outwards).sum(1) > 0.5)
-        good &= np.abs(away) < settings.reach * height_px
+        good &= np.abs(away) < reach
         return np.concatenate([toward, away[:, None]], 1), good.astype(float)
 
     def _outline(
@@ -222,17 +222,22 @@ def _frames_with_person(
 
 def _signed_distance(
     person: Bool[np.ndarray, "height width"], reach: float
-) -> tuple[Float32[np.ndarray, "height width"], Float32[np.ndarray, "height width 2"]]:
-    """Pixels to the person's edge, negative inside, and the direction in which it grows."""
+) -> Float32[np.ndarray, "height width"]:
+    """Pixels to the person's edge, negative inside; no further than twice the reach."""
     inside = person.astype(np.uint8)
     outer = cv2.distanceTransform(1 - inside, cv2.DIST_L2, 5)
     inner = cv2.distanceTransform(inside, cv2.DIST_L2, 5)
     # The edge runs between pixel centres, half a pixel from those on both sides.
     distance = np.clip(np.where(person, 0.5 - inner, outer - 0.5), -2 * reach, 2 * reach)
-    distance = distance.astype(np.float32)
+    return distance.astype(np.float32)
+
+
+def _slope(
+    distance: Float32[np.ndarray, "height width"], reach: float
+) -> Float32[np.ndarray, "height width 2"]:
+    """The direction in which the distance to the edge grows, x and y."""
     smooth = cv2.GaussianBlur(distance, (0, 0), max(1.0, reach / 8))
-    slope = np.stack([cv2.Sobel(smooth, cv2.CV_32F, 1, 0), cv2.Sobel(smooth, cv2.CV_32F, 0, 1)], -1)
-    return distance, slope
+    return np.stack([cv2.Sobel(smooth, cv2.CV_32F, 1, 0), cv2.Sobel(smooth, cv2.CV_32F, 0, 1)], -1)
 
 
 def _looked_up(
@@ -254,16 +259,3 @@ def _spread_vertices(body: BodyModel, count: int) -> Int[np.ndarray, " points"]:
     of_skin = np.unique(body.mesh.triangles)
     of_skin = of_skin[np.isin(body.mesh.vertex_parts[of_skin], bare)]
     return of_skin[np.linspace(0, len(of_skin) - 1, min(count, len(of_skin))).astype(int)]
-
-
-def _skin_points(body: BodyModel, vertices: Int[np.ndarray, " points"]) -> BodyPoints:
-    rest = body.rest
-    shapes = rest["shapedirs"][..., :10].astype(np.float64)
-    regressor = rest["J_regressor"].astype(np.float64)
-    return BodyPoints(
-        joint_mean=torch.from_numpy(regressor @ rest["v_template"].astype(np.float64)),
-        joint_shapes=torch.from_numpy(np.einsum("jv,vck->jck", regressor, shapes)),
-        mean=torch.from_numpy(rest["v_template"][vertices].astype(np.float64)),
-        shapes=torch.from_numpy(shapes[vertices]),
-        owners=body.mesh.vertex_parts[vertices].tolist(),
-    )

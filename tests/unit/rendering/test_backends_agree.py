@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import fields
 from functools import cache
@@ -13,9 +12,9 @@ from scipy.spatial.transform import Rotation
 
 from dataset.records import BodyTrack, Camera
 from rendering.body_model import BodyModel
-from rendering.gl_platform import _LIBRARIES, GlPlatform, _is_installed
+from rendering.gl_platform import GlPlatform
 from rendering.maps import BodyMaps, draw_depth, draw_mask, draw_normal, draw_semantic_map
-from tests.unit.rendering.scenes import Scene, child_pool, draw, draw_body_maps
+from tests.unit.rendering.scenes import Scene, draw, draw_body_maps
 
 ODD = 0.001
 """The share of body pixels that may differ: OpenGL rounds corners to 1/256 of a pixel."""
@@ -63,19 +62,6 @@ def place(request: pytest.FixtureRequest) -> str:
 @cache
 def scene_at(place: str) -> Scene:
     return posed_body(*PLACES[place])
-
-
-@pytest.fixture(scope="module", params=["egl", "osmesa"])
-def platform(request: pytest.FixtureRequest) -> GlPlatform:
-    if not _is_installed(request.param):
-        pytest.skip(f"{_LIBRARIES[request.param]} is not installed")
-    return request.param
-
-
-@pytest.fixture(scope="module")
-def worker(platform: GlPlatform) -> Iterator[ProcessPoolExecutor]:
-    with child_pool(LP_NUM_THREADS="1", PYOPENGL_PLATFORM=platform) as pool:
-        yield pool
 
 
 def differing(ours: BodyMaps, reference: BodyMaps) -> np.ndarray:

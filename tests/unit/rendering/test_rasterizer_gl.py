@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 
 import numpy as np
@@ -31,19 +30,6 @@ from tests.unit.rendering.scenes import (
 from tests.unit.rendering.test_rasterizer_cpu import LIMITS
 
 LARGE = Camera(focal_length_px=300.0, width=320, height=256)
-
-
-@pytest.fixture(scope="module", params=["egl", "osmesa"])
-def platform(request: pytest.FixtureRequest) -> GlPlatform:
-    if not _is_installed(request.param):
-        pytest.skip(f"{_LIBRARIES[request.param]} is not installed")
-    return request.param
-
-
-@pytest.fixture(scope="module")
-def worker(platform: GlPlatform) -> Iterator[ProcessPoolExecutor]:
-    with child_pool(LP_NUM_THREADS="1", PYOPENGL_PLATFORM=platform) as pool:
-        yield pool
 
 
 def assert_alike(ours: Buffers, reference: Buffers) -> None:
