@@ -29,5 +29,25 @@ class ItemError(Exception):
         return (_rebuild, (self.kind, self.message, self.status))
 
 
+class ItemDeferredError(Exception):
+    """An item cannot be worked on now, through no fault of its own: it gets no outcome.
+
+    The job goes on with the others; the next run takes the item up again. For a platform that
+    refuses everybody for a while, say.
+
+    Args:
+        kind: A dotted reason that can be counted, e.g. ``"fetch.platform_paused"``.
+        message: What is waited for, and until when.
+    """
+
+    def __init__(self, kind: str, message: str) -> None:
+        super().__init__(kind, message)
+        self.kind = kind
+        self.message = message
+
+    def __str__(self) -> str:
+        return f"{self.kind}: {self.message}"
+
+
 def _rebuild(kind: str, message: str, status: str) -> ItemError:
     return ItemError(kind, message, status=status)
