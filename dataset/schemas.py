@@ -140,6 +140,10 @@ SCHEMAS: dict[str, pa.Schema] = {
         ("seconds", pa.float64()),
         ("versions", pa.string()),
     ),
+    "denied": _table(
+        ("digest", pa.string()),
+        ("reason", pa.string()),
+    ),
 }
 
 KEYS = {
@@ -151,6 +155,7 @@ KEYS = {
     "animations": "animation_id",
     "metrics": "animation_id",
     "outcomes": "key",
+    "denied": "digest",
 }
 """The column that, with ``recipe``, names a row (of ``metrics`` and ``outcomes``: several)."""
 
