@@ -99,9 +99,16 @@ def committed(root: Path, table: str, *, app: str, version: int = 1) -> bool:
     return done is not None and done >= version
 
 
-def live_files(root: Path, table: str) -> list[Path]:
-    """The committed Parquet files, by name; empty when the table does not exist."""
-    return [root / table / path for path in sorted(_live_actions(root, table))]
+def live_files(root: Path, table: str, *, recipe: str | None = None) -> list[Path]:
+    """The committed Parquet files, by name; empty when the table does not exist.
+
+    With ``recipe`` only those that may hold rows of it; a file may hold rows of others beside.
+    """
+    return [
+        root / table / path
+        for path, bounds in sorted(_live_actions(root, table).items())
+        if recipe is None or _within(bounds, "recipe", recipe)
+    ]
 
 
 def read_table(
