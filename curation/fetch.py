@@ -22,6 +22,15 @@ from dataset.settings import Settings
 from dataset.video import VideoProbe, probe_video
 
 _CHUNK_BYTES = 1 << 20
+_TOLD_BY_PLATFORMS = (
+    "title",
+    "uploader_id",
+    "upload_date",
+    "platform_licence",
+    "platform_duration_seconds",
+    "tags",
+    "video_id",
+)
 _PARTIAL = ".fetch-"
 _TRANSIENT = (
     "fetch.unreachable",
@@ -201,6 +210,8 @@ class FetchStage:
             "start_seconds": item.get("start_seconds"),
             "end_seconds": item.get("end_seconds"),
             **{name: known[name] for name in shown},
+            **dict.fromkeys(_TOLD_BY_PLATFORMS),
+            "labels": item.get("labels") or "{}",
         }
 
 

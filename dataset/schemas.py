@@ -18,6 +18,19 @@ _FLOATS = pa.list_(pa.float32())
 _INTS = pa.list_(pa.int32())
 
 SCHEMAS: dict[str, pa.Schema] = {
+    "sources": _table(
+        ("source_id", pa.string()),
+        ("url", pa.string()),
+        ("path", pa.string()),
+        ("platform", pa.string()),
+        ("licence", pa.string()),
+        ("consent", pa.string()),
+        ("start_seconds", pa.float64()),
+        ("end_seconds", pa.float64()),
+        ("headers", pa.string()),  # JSON object
+        ("labels", pa.string()),
+        ("needs_manifest", pa.bool_()),  # its URL held a signature, which is not kept
+    ),
     "videos": _table(
         ("source_id", pa.string()),
         ("path", pa.string()),
@@ -35,6 +48,14 @@ SCHEMAS: dict[str, pa.Schema] = {
         ("frames", pa.int32()),
         ("duration_seconds", pa.float64()),
         ("codec", pa.string()),
+        ("title", pa.string()),
+        ("uploader_id", pa.string()),
+        ("upload_date", pa.string()),  # YYYY-MM-DD
+        ("platform_licence", pa.string()),
+        ("platform_duration_seconds", pa.float64()),
+        ("tags", pa.list_(pa.string())),
+        ("video_id", pa.string()),  # the platform's own
+        ("labels", pa.string()),  # JSON object of the manifest's label_* columns
     ),
     "clips": _table(
         ("clip_id", pa.string()),
@@ -147,6 +168,7 @@ SCHEMAS: dict[str, pa.Schema] = {
 }
 
 KEYS = {
+    "sources": "source_id",
     "videos": "source_id",
     "clips": "clip_id",
     "selection": "clip_id",
