@@ -21,6 +21,7 @@ from pipeline.cli_options import (
     SetOpt,
     open_workspace,
 )
+from pipeline.data_commands import data_app
 from pipeline.job_commands import jobs_app
 from pipeline.stage import StageDefectError
 
@@ -38,6 +39,7 @@ app = typer.Typer(
 tools_app = typer.Typer()
 config_app = typer.Typer(help="Look at configurations.", no_args_is_help=True)
 app.add_typer(jobs_app)
+app.add_typer(data_app)
 app.add_typer(tools_app)
 app.add_typer(config_app, name="config")
 app.add_typer(body_app, name="body")
@@ -106,25 +108,6 @@ def doctor() -> None:
     from pipeline.doctor import print_findings
 
     raise typer.Exit(0 if print_findings() else 1)
-
-
-@tools_app.command()
-def vacuum(
-    dataset: DatasetArg,
-    hours: Annotated[
-        float, typer.Option(min=0, help="Younger files stay: a running job may commit them.")
-    ] = 24.0,
-) -> None:
-    """Remove files that no commit names: what killed jobs and downloads left behind."""
-    from curation.fetch import sweep_partial_downloads
-    from dataset.schemas import SCHEMAS
-    from dataset.tables import sweep_orphans
-
-    for table in SCHEMAS:
-        for path in sweep_orphans(dataset, table, older_than_seconds=hours * 3600):
-            print(f"removed {path}")
-    for path in sweep_partial_downloads(dataset, older_than_seconds=hours * 3600):
-        print(f"removed {path}")
 
 
 @config_app.command("show")

@@ -76,7 +76,7 @@ def open_clips(path: Path, map_name: str | None = None) -> Iterator[ClipMaps]:
     Args:
         path: A Parquet file of the ``guidance`` table, a dataset folder, a clip folder (``depth/
             normal/ semantic_map/ dwpose/ mask/`` of pictures, or an MP4 each), a folder of several
-            such, a folder of one map's pictures, or a video of one map.
+            such or of parts with such, a folder of one map's pictures, or a video of one map.
         map_name: Which map a single video or a folder of pictures is.
 
     Raises:
@@ -104,8 +104,7 @@ def _clips_of_folder(path: Path, map_name: str | None) -> Iterator[ClipMaps]:
     if (table / "_delta_log").is_dir():
         shards = live_files(table.parent, "guidance")
         return (clip for shard in shards for clip in _clips_of_shard(shard))
-    folders = [path] if _parts(path) else [p for p in sorted(path.iterdir()) if _parts(p)]
-    if folders:
+    if folders := _clip_folders(path):
         return map(_clip_of_folder, folders)
     pictures = PictureFrames(path)
     if pictures.numbers:
@@ -115,6 +114,15 @@ def _clips_of_folder(path: Path, map_name: str | None) -> Iterator[ClipMaps]:
         f"expected maps in {path}: a dataset's guidance table, or folders named "
         f"{', '.join(LINTED)} with 0000.png, 0001.png, ...; found none"
     )
+
+
+def _clip_folders(path: Path) -> list[Path]:
+    """The folder itself, those in it, or those in its parts, as in an official ``video_folder``."""
+    if _parts(path):
+        return [path]
+    inner = sorted(folder for folder in path.iterdir() if folder.is_dir())
+    nested = (clip for part in inner for clip in sorted(part.iterdir()) if _parts(clip))
+    return [folder for folder in inner if _parts(folder)] or list(nested)
 
 
 def _parts(folder: Path) -> dict[str, Path]:

@@ -60,7 +60,7 @@ def causes(report: ClipReport) -> set[tuple[str, str]]:
 
 @cache
 def _drawn(shift: tuple[float, float, float]) -> Maps:
-    track, body = _track(shift), BodyModel.load()
+    track, body = bowing_track(shift), BodyModel.load()
     points = _with_hands_and_face(smpl_to_wholebody_points(body.joints(track), track))
     maps = draw_maps(open_rasterizer("cpu"), body.mesh, body.vertices(track), points, track.camera)
     names = ("depth", "normal", "semantic_map", "dwpose", "mask")
@@ -75,7 +75,7 @@ def clean_maps(shift: tuple[float, float, float] = (0, 0, 0)) -> Maps:
     return {name: array.copy() for name, array in _drawn(shift).items()}
 
 
-def _track(shift: tuple[float, float, float]) -> BodyTrack:
+def bowing_track(shift: tuple[float, float, float]) -> BodyTrack:
     pose = np.zeros((FRAMES, 23, 3), np.float32)
     for frame, joint, angles in (
         (0, "left_shoulder", (0, 0, -1.1)), (0, "right_shoulder", (0, 0, 1.1)),

@@ -1,0 +1,110 @@
+"""`champ files` names what others' readers open: each in a process of its own, without our code."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from dataset.tables import write_shard
+from pipeline.cli import app
+from tests.unit.pipeline.chain_dataset import CLIPS, FRAMES, RECIPE, add, stream_frames, write_chain
+
+READERS = {
+    "duckdb": """
+import duckdb
+rows = duckdb.sql(f"select clip_id, frames, normal from read_parquet({files}) order by clip_id")
+ids, frames, streams = zip(*rows.fetchall())
+""",
+    "pandas": """
+import pandas
+table = pandas.concat([pandas.read_parquet(file) for file in files]).sort_values("clip_id")
+ids, frames, streams = list(table.clip_id), list(table.frames), list(table.normal)
+""",
+    "polars": """
+import polars
+table = polars.scan_parquet(files).select("clip_id", "frames", "normal").sort("clip_id").collect()
+ids, frames, streams = (table[name].to_list() for name in table.columns)
+""",
+    "datasets": """
+import datasets
+table = datasets.load_dataset("parquet", data_files=files, split="train", cache_dir="cache")
+table = table.sort("clip_id")
+ids, frames, streams = list(table["clip_id"]), list(table["frames"]), list(table["normal"])
+""",
+}
+"""Reads ids, numbers of frames and the MP4 bytes of the normal maps from ``files``."""
+
+SCRIPT = """
+import io, json, sys
+import av, numpy
+files = json.load(sys.stdin)["files"]
+{reader}
+shown = []
+for stream in streams:
+    with av.open(io.BytesIO(stream)) as video:
+        shown.append([frame.to_ndarray(format="rgb24") for frame in video.decode(video=0)])
+numpy.save("shown.npy", numpy.array(shown))
+print(json.dumps([list(map(str, ids)), list(map(int, frames))]))
+"""
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_chain(tmp_path_factory.mktemp("chain"))
+
+
+def champ_files(*arguments: object) -> str:
+    result = CliRunner().invoke(app, ["files", *map(str, arguments)])
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_others_read_rows_and_video(dataset: Path, tmp_path: Path, reader: str) -> None:
+    """Every clip with its numbers, and MP4 that any decoder turns into exactly what was drawn."""
+    offline = {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
+    homes = {"HOME": str(tmp_path), "HF_HOME": str(tmp_path / "hub")}
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT.replace("{reader}", READERS[reader])],
+        input=champ_files(dataset, "guidance", "--json"),
+        cwd=tmp_path,
+        env={**os.environ, **offline, **homes, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    ids, frames = json.loads(done.stdout.splitlines()[-1])
+    assert (ids, frames) == ([CLIPS["run"], CLIPS["walk"]], [FRAMES, FRAMES])
+    for shown in np.load(tmp_path / "shown.npy"):
+        np.testing.assert_array_equal(shown, stream_frames()["normal"])
+
+
+def test_only_live_files_are_named(tmp_path: Path) -> None:
+    """Neither what was never committed nor other recipes' files, where one recipe is asked for."""
+    add(tmp_path, "clips", [{"clip_id": "a-000000-0009"}], name="old")
+    add(tmp_path, "clips", [{"clip_id": "a-000000-0009", "recipe": "newer"}], name="new")
+    write_shard(tmp_path, "clips", [{"clip_id": "b", "recipe": RECIPE}], name="orphan")
+    named = [Path(line) for line in champ_files(tmp_path, "clips").splitlines()]
+    assert named == [tmp_path / "clips" / "new.parquet", tmp_path / "clips" / "old.parquet"]
+    assert champ_files(tmp_path, "clips", "--recipe", RECIPE).split() == [str(named[1])]
+    told = json.loads(champ_files(tmp_path, "clips", "--recipe", "newest", "--json"))
+    assert told == {"table": "clips", "recipe": "newer", "files": [str(named[0])]}
+
+
+def test_no_such_table_or_dataset_is_a_value_error(tmp_path: Path) -> None:
+    """And an empty table of a dataset names no files."""
+    for arguments in ([str(tmp_path / "nowhere"), "clips"], [str(tmp_path), "clip"]):
+        (tmp_path / "videos" / "_delta_log").mkdir(parents=True, exist_ok=True)
+        result = CliRunner().invoke(app, ["files", *arguments])
+        assert isinstance(result.exception, ValueError)
+    add(tmp_path, "clips", [{"clip_id": "a"}], name="part")
+    assert champ_files(tmp_path, "guidance").strip() == ""
