@@ -7,9 +7,15 @@ would hide rows or make the table impossible to open.
 from __future__ import annotations
 
 import json
+import re
+import time
 from pathlib import Path
 
 from dataset.durable import sync
+from dataset.faults import fault_point
+
+_NUMBERED = re.compile(r"(\d{20})\.(json|checkpoint.*\.parquet)")
+_ABANDONED_SECONDS = 60.0  # a commit stages its entry for some milliseconds
 
 
 def log_entries(folder: Path) -> list[Path]:
@@ -39,7 +45,27 @@ def check_newest_entry(folder: Path) -> None:
 
 def sync_log(folder: Path) -> None:
     """Make the newest log entries durable; the library leaves that to the caller."""
-    for entry in log_entries(folder)[-8:]:  # concurrent writers may have added some
-        sync(entry)
-    for changed in (folder / "_delta_log", folder, folder.parent):
-        sync(changed)
+    log = folder / "_delta_log"
+    changed = [*log_entries(folder)[-8:], *sorted(log.glob("*.checkpoint*"))[-1:]]
+    for entry in [*changed, log / "_last_checkpoint"]:  # concurrent writers may have added some
+        if entry.is_file():
+            sync(entry)
+    fault_point("commit.entry_synced")
+    for place in (log, folder, folder.parent):
+        sync(place)
+
+
+def remove_older_entries(folder: Path, version: int) -> None:
+    """Remove entries and checkpoints below a checkpoint, and what killed commits staged."""
+    log = folder / "_delta_log"
+    for path in sorted(log.iterdir()):
+        numbered = _NUMBERED.fullmatch(path.name)
+        if numbered is None:
+            staged = path.is_file() and path.name != "_last_checkpoint"
+            gone = staged and path.stat().st_mtime < time.time() - _ABANDONED_SECONDS
+        else:
+            gone = int(numbered[1]) < version
+        if gone:
+            path.unlink(missing_ok=True)
+            fault_point("log.entry_removed")
+    sync(log)

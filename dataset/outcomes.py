@@ -14,6 +14,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from dataset.faults import fault_point
 from dataset.tables import commit, committed, read_table, write_shard
 
 STATUSES = ("ok", "rejected", "failed", "quarantined")
@@ -65,8 +66,11 @@ def append_outcomes(
     app = app or f"outcomes-{digest}"
     if committed(root, "outcomes", app=app, version=version):
         return False
+    fault_point("outcomes.begun")
     shard = write_shard(root, "outcomes", rows, name=f"{digest}-{version:08d}")
-    return commit(root, "outcomes", [shard], app=app, version=version)
+    done = commit(root, "outcomes", [shard], app=app, version=version)
+    fault_point("outcomes.done")
+    return done
 
 
 def read_outcomes(root: Path, job: str | None = None, recipe: str | None = None) -> list[Outcome]:

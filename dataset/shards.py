@@ -21,6 +21,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dataset.durable import sync
+from dataset.errors import ItemError
+from dataset.faults import fault_point
 from dataset.schemas import KEYS, MEDIA_COLUMNS, SCHEMAS
 
 _NARROW_GROUP_ROWS = 8192
@@ -61,19 +63,48 @@ def write_parquet(
         ValueError: No rows, an unsafe name, an unknown column, a missing key or recipe, or a value
             that its column cannot hold.
     """
+    rows_a_group = 1 if _has_media(table) else _NARROW_GROUP_ROWS
+    groups = (_arrow_rows(batch, table) for batch in _batches(rows, rows_a_group))
+    return write_groups(folder, table, groups, name=name)
+
+
+def write_groups(folder: Path, table: str, groups: Iterable[pa.Table], *, name: str) -> ShardFile:
+    """Write Arrow tables of the table's schema as ``folder/name.parquet``, a row group each.
+
+    Raises:
+        ValueError: No rows, or an unsafe name.
+    """
     if not _SAFE_NAME.fullmatch(name):
         raise ValueError(f"a shard name has letters, digits, '.', '_' and '-' only, got {name!r}")
     folder.mkdir(parents=True, exist_ok=True)
     temporary = folder / f".{name}.{os.getpid()}.{secrets.token_hex(4)}.tmp"
     final = folder / f"{name}.parquet"
     try:
-        _write_groups(temporary, table, rows)
+        _write_groups(temporary, table, groups)
+        fault_point("shard.written")
         sync(temporary)
+        fault_point("shard.synced")
         temporary.replace(final)
+        fault_point("shard.renamed")
         sync(folder)
     finally:
         temporary.unlink(missing_ok=True)
+    fault_point("shard.done")
     return describe(folder, table, final.name)
+
+
+def read_groups(path: Path, table: str) -> Iterator[pa.Table]:
+    """A shard's row groups one by one, with the table's present columns (null where older).
+
+    Raises:
+        ItemError: ``shard.damaged``: the file's content is not what was written.
+    """
+    try:
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            for group in range(file.num_row_groups):
+                yield _with_all_columns(file.read_row_group(group), table)
+    except (OSError, pa.ArrowInvalid) as error:
+        raise ItemError("shard.damaged", f"{path}: {error}") from error
 
 
 def describe(folder: Path, table: str, path: str) -> ShardFile:
@@ -90,19 +121,19 @@ def describe(folder: Path, table: str, path: str) -> ShardFile:
     )
 
 
-def groups_with(file: pq.ParquetFile, column: str, value: str) -> list[int]:
-    """The row groups that may hold ``value``, by the bounds in the file's footer."""
+def groups_with(file: pq.ParquetFile, column: str, *values: str) -> list[int]:
+    """The row groups that may hold one of ``values``, by the bounds in the file's footer."""
     position = file.schema_arrow.get_field_index(column)
-    return [
-        group
-        for group in range(file.num_row_groups)
-        if _may_hold(file.metadata.row_group(group).column(position).statistics, value)
-    ]
+    found = []
+    for group in range(file.num_row_groups):
+        bounds = file.metadata.row_group(group).column(position).statistics
+        if any(_may_hold(bounds, value) for value in values):
+            found.append(group)
+    return found
 
 
-def _write_groups(path: Path, table: str, rows: Iterable[Mapping[str, object]]) -> None:
+def _write_groups(path: Path, table: str, groups: Iterable[pa.Table]) -> None:
     schema = table_schema(table)
-    has_media = any(name in MEDIA_COLUMNS for name in schema.names)
     scalars = [f.name for f in schema if f.name not in MEDIA_COLUMNS and not _is_list(f.type)]
     leaves = [f"{f.name}.list.element" if _is_list(f.type) else f.name for f in schema]
     count = 0
@@ -112,15 +143,32 @@ def _write_groups(path: Path, table: str, rows: Iterable[Mapping[str, object]]) 
         compression={  # pyright: ignore[reportArgumentType]
             leaf: "NONE" if leaf in MEDIA_COLUMNS else "ZSTD" for leaf in leaves
         },
-        use_dictionary=[] if has_media else scalars,  # pyright: ignore[reportArgumentType]
+        use_dictionary=[] if _has_media(table) else scalars,  # pyright: ignore[reportArgumentType]
         write_statistics=scalars,  # pyright: ignore[reportArgumentType]
         write_page_checksum=True,  # a decoder does not notice every flipped bit
     ) as writer:
-        for group in _batches(rows, 1 if has_media else _NARROW_GROUP_ROWS):
-            writer.write_table(_arrow_rows(group, table))
-            count += len(group)
+        fault_point("shard.opened")
+        for group in groups:
+            writer.write_table(group)
+            fault_point("shard.group_written")
+            count += group.num_rows
     if count == 0:
         raise ValueError(f"a shard of {table} needs at least one row, got none")
+
+
+def _has_media(table: str) -> bool:
+    return any(name in MEDIA_COLUMNS for name in table_schema(table).names)
+
+
+def _with_all_columns(rows: pa.Table, table: str) -> pa.Table:
+    schema = table_schema(table)
+    columns = [
+        rows.column(field.name).cast(field.type)
+        if field.name in rows.column_names
+        else pa.nulls(rows.num_rows, field.type)
+        for field in schema
+    ]
+    return pa.Table.from_arrays(columns, schema=schema)
 
 
 def _is_list(kind: pa.DataType) -> bool:

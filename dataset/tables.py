@@ -1,26 +1,22 @@
 """The tables of a dataset root: Delta logs over Parquet files that we write ourselves.
 
-Only this file knows Delta Lake. Workers write shard files (``write_shard``); one place makes a
-batch of them visible at once (``commit``); readers see what is committed and nothing else. The
-library neither validates nor syncs what it commits, so both happen here
-(docs/decisions/table-commits.md). Do not fork a process that has used this module: spawn.
+Workers write shard files (``write_shard``); one place makes a batch of them visible at once
+(``commit``); readers see what is committed and nothing else (docs/decisions/table-commits.md). Do
+not fork a process that has used this module: spawn.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from deltalake import CommitProperties, DeltaTable, Field, Schema, Transaction
-from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
-from deltalake.transaction import AddAction, RemoveAction
 
-from dataset.commit_log import check_newest_entry, has_log, sync_log
+from dataset.delta import Change, LiveFiles, live_files_of, newest_transaction, transact
 from dataset.errors import ItemError
 from dataset.schemas import KEYS
 from dataset.shards import (
@@ -32,8 +28,7 @@ from dataset.shards import (
     write_parquet,
 )
 
-_ATTEMPTS = 50
-_LIBRARY_RETRIES = 200
+_Read = TypeVar("_Read")
 
 
 def write_shard(
@@ -48,7 +43,7 @@ def write_shard(
         ValueError: The name is already that of a committed file, or see ``write_parquet``.
     """
     folder = root / table
-    if f"{name}.parquet" in _live_actions(root, table):
+    if f"{name}.parquet" in _live_files(root, table):
         raise ValueError(f"{table}/{name}.parquet is committed already; write under another name")
     return write_parquet(folder, table, rows, name=name)
 
@@ -68,34 +63,18 @@ def commit(
     """
     if not shards:
         raise ValueError("a commit needs at least one shard, got none")
-    for attempt in range(_ATTEMPTS):
-        handle = _open_or_create(root, table)
-        done = handle.transaction_version(app)
-        if done is not None and done >= version:
-            return False
-        actions = _checked_actions(root, table, shards, handle)
-        try:
-            handle.create_write_transaction(
-                actions,
-                "append",
-                handle.schema(),
-                commit_properties=CommitProperties(
-                    app_transactions=[Transaction(app, version)],
-                    max_commit_retries=_LIBRARY_RETRIES,
-                ),
-            )
-        except CommitFailedError:  # another writer won: see what it did, then try again
-            time.sleep(min(0.01 * 2**attempt, 1.0))
-            continue
-        sync_log(root / table)
-        return True
-    raise RuntimeError(f"{table}: {_ATTEMPTS} commits in a row met another writer; try again later")
+
+    def plan(live: LiveFiles) -> Change:
+        _check_shards(root, table, shards, live)
+        return Change(added=shards)
+
+    return transact(root / table, table_schema(table), plan, app=app, version=version)
 
 
 def committed(root: Path, table: str, *, app: str, version: int = 1) -> bool:
     """Whether a transaction ``(app, version)``, or a newer one of ``app``, is in the table."""
-    handle = _open(root, table)
-    done = handle.transaction_version(app) if handle is not None else None
+    table_schema(table)  # refuses a table that does not exist
+    done = newest_transaction(root / table, app)
     return done is not None and done >= version
 
 
@@ -106,7 +85,7 @@ def live_files(root: Path, table: str, *, recipe: str | None = None) -> list[Pat
     """
     return [
         root / table / path
-        for path, bounds in sorted(_live_actions(root, table).items())
+        for path, bounds in sorted(_live_files(root, table).items())
         if recipe is None or _within(bounds, "recipe", recipe)
     ]
 
@@ -131,11 +110,15 @@ def read_table(
     _check_columns(table, names)
     wanted = pa.schema([schema.field(name) for name in names])
     rule = None if recipe is None else pc.field("recipe") == recipe
-    parts = [
-        pq.read_table(root / table / path, columns=names, filters=rule, schema=schema)
-        for path, bounds in sorted(_live_actions(root, table).items())
-        if recipe is None or _within(bounds, "recipe", recipe)
-    ]
+
+    def read(live: LiveFiles) -> list[pa.Table]:
+        return [
+            pq.read_table(root / table / path, columns=names, filters=rule, schema=schema)
+            for path, bounds in sorted(live.items())
+            if recipe is None or _within(bounds, "recipe", recipe)
+        ]
+
+    parts = _of_live_files(root, table, read)
     return (
         pa.concat_tables([part.cast(wanted) for part in parts]) if parts else wanted.empty_table()
     )
@@ -166,17 +149,26 @@ def read_row(
     """
     names = list(columns)
     _check_columns(table, names)
-    found = _find_rows(root, table, key, recipe)
-    if not found:
+
+    def read(live: LiveFiles) -> dict[str, Any] | None:
+        found = _find_rows(root, table, live, key, recipe)
+        if not found:
+            return None
+        _, path, group, place = max(found)
+        try:
+            with pq.ParquetFile(root / table / path, page_checksum_verification=True) as file:
+                return file.read_row_group(group, columns=names).slice(place, 1).to_pylist()[0]
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            where = f"{root / table / path}, row group {group}"
+            raise ItemError("shard.damaged", f"{where}: {error}") from error
+
+    row = _of_live_files(root, table, read)
+    if row is None:
         which = "any recipe" if recipe is None else f"recipe {recipe}"
         raise ValueError(f"{table} in {root} has no row {key!r} of {which}")
-    _, path, group, place = max(found)
-    try:
-        with pq.ParquetFile(path, page_checksum_verification=True) as file:
-            rows = file.read_row_group(group, columns=names).slice(place, 1).to_pylist()
-    except OSError as error:
-        raise ItemError("shard.damaged", f"{path}, row group {group}: {error}") from error
-    return {name: rows[0].get(name) for name in names}
+    return {name: row.get(name) for name in names}
 
 
 def sweep_orphans(root: Path, table: str, *, older_than_seconds: float) -> list[Path]:
@@ -190,7 +182,7 @@ def sweep_orphans(root: Path, table: str, *, older_than_seconds: float) -> list[
     folder = root / table
     if not folder.is_dir():
         return []
-    live = set(_live_actions(root, table))
+    live = set(_live_files(root, table))
     newest = time.time() - older_than_seconds
     candidates = [*folder.glob("*.parquet"), *folder.glob(".*.tmp")]
     orphans = [p for p in candidates if p.name not in live and p.stat().st_mtime <= newest]
@@ -199,57 +191,24 @@ def sweep_orphans(root: Path, table: str, *, older_than_seconds: float) -> list[
     return sorted(orphans)
 
 
-def _open(root: Path, table: str) -> DeltaTable | None:
-    """A handle on the table's newest state; ``None`` when it has no log yet."""
-    table_schema(table)
-    check_newest_entry(root / table)
-    if not has_log(root / table):
-        return None
-    return DeltaTable(str((root / table).resolve()))
+def _live_files(root: Path, table: str) -> LiveFiles:
+    table_schema(table)  # refuses a table that does not exist
+    return live_files_of(root / table)
 
 
-def _open_or_create(root: Path, table: str) -> DeltaTable:
-    for _ in range(_ATTEMPTS):
-        handle = _open(root, table)
-        newer = [] if handle is None else _missing_fields(handle, table)
-        if handle is not None and not newer:
-            return handle
-        folder = root / table
-        folder.mkdir(parents=True, exist_ok=True)
+def _of_live_files(root: Path, table: str, read: Callable[[LiveFiles], _Read]) -> _Read:
+    """What ``read`` makes of the live files; again where a takedown exchanges them meanwhile."""
+    while True:
+        live = _live_files(root, table)
         try:
-            if handle is None:
-                DeltaTable.create(str(folder.resolve()), table_schema(table), mode="ignore")
-            else:
-                handle.alter.add_columns(newer)
-        except (CommitFailedError, DeltaError, TableNotFoundError):
-            time.sleep(0.02)  # another process does so at this moment
-            continue
-        sync_log(root / table)
-    raise RuntimeError(f"{root / table} can be neither opened nor created; is it writable?")
+            return read(live)
+        except FileNotFoundError:
+            if live.keys() <= _live_files(root, table).keys():
+                raise  # committed, and not there: no takedown did that
 
 
-def _missing_fields(handle: DeltaTable, table: str) -> list[Field]:
-    """Columns that came into use after the table was made."""
-    known = {field.name for field in handle.schema().fields}
-    return [
-        field for field in Schema.from_arrow(table_schema(table)).fields if field.name not in known
-    ]
-
-
-def _live_actions(root: Path, table: str) -> dict[str, Mapping[str, object]]:
-    """The committed files by path, each with what the log says of it."""
-    handle = _open(root, table)
-    if handle is None:
-        return {}
-    actions = pa.table(handle.get_add_actions(flatten=True)).to_pylist()
-    return {action["path"]: action for action in actions}
-
-
-def _checked_actions(
-    root: Path, table: str, shards: Sequence[ShardFile], handle: DeltaTable
-) -> list[AddAction | RemoveAction]:
-    """Add actions, after comparing every shard with its file: the library checks nothing."""
-    live = {Path(uri).name for uri in handle.file_uris()}
+def _check_shards(root: Path, table: str, shards: Sequence[ShardFile], live: LiveFiles) -> None:
+    """Compare every shard with its file: the table library checks nothing."""
     for shard in shards:
         if shard.path in live:
             raise ValueError(f"{table}/{shard.path} is in the table already, under another commit")
@@ -259,29 +218,24 @@ def _checked_actions(
             raise ValueError(f"{table}/{shard.path} was changed since it was written: {shard}")
     if len({shard.path for shard in shards}) != len(shards):
         raise ValueError(f"{table}: a shard is named twice in {[shard.path for shard in shards]}")
-    return [
-        AddAction(shard.path, shard.size_bytes, {}, shard.modified_ms, True, shard.stats_json)
-        for shard in shards
-    ]
 
 
 def _find_rows(
-    root: Path, table: str, key: str, recipe: str | None
+    root: Path, table: str, live: LiveFiles, key: str, recipe: str | None
 ) -> list[tuple[object, str, int, int]]:
     """(created_at, file, row group, place in it) of every row of the key."""
     found = []
-    for path, bounds in _live_actions(root, table).items():
+    for path, bounds in live.items():
         if not _within(bounds, KEYS[table], key):
             continue
         if recipe is not None and not _within(bounds, "recipe", recipe):
             continue
-        file_path = str(root / table / path)
-        with pq.ParquetFile(file_path) as file:
+        with pq.ParquetFile(root / table / path) as file:
             for group in groups_with(file, KEYS[table], key):
                 names = [KEYS[table], "recipe", "created_at"]
                 rows = file.read_row_group(group, columns=names).to_pylist()
                 found += [
-                    (row["created_at"], file_path, group, place)
+                    (row["created_at"], path, group, place)
                     for place, row in enumerate(rows)
                     if row[KEYS[table]] == key and recipe in (None, row["recipe"])
                 ]
