@@ -11,7 +11,9 @@ _PROVENANCE = [
 
 
 def _table(*fields: tuple[str, pa.DataType]) -> pa.Schema:
-    return pa.schema([pa.field(name, kind) for name, kind in fields] + _PROVENANCE)
+    """The key first, then the provenance: a log keeps bounds of the first 32 columns alone."""
+    key, *others = [pa.field(name, kind) for name, kind in fields]
+    return pa.schema([key, *_PROVENANCE, *others])
 
 
 _FLOATS = pa.list_(pa.float32())
@@ -79,6 +81,32 @@ SCHEMAS: dict[str, pa.Schema] = {
         ("full_body_share", pa.float32()),
         ("sharpness", pa.float32()),
         ("motion", pa.float32()),
+        ("source_fps", pa.float32()),
+        ("brightness", pa.float32()),
+        ("dark_share", pa.float32()),
+        ("bright_share", pa.float32()),
+        ("blockiness", pa.float32()),
+        ("camera_motion", pa.float32()),
+        ("static_camera_share", pa.float32()),
+        ("flow_motion", pa.float32()),
+        ("framing", pa.string()),
+        ("upper_body_share", pa.float32()),
+        ("face_visible_share", pa.float32()),
+        ("hands_visible_share", pa.float32()),
+        ("text_share", pa.float32()),
+        ("overlay_share", pa.float32()),  # null: nothing changes behind it
+        ("border_share", pa.float32()),
+        ("repeated_share", pa.float32()),
+        ("effective_fps", pa.float32()),
+        ("slow_motion", pa.float32()),
+        ("loop_seconds", pa.float32()),
+        ("cartoon", pa.float32()),
+        ("picture_motion", pa.float32()),
+        ("indoor", pa.float32()),  # null: no network given
+        ("aesthetic", pa.float32()),
+        ("skipped_scores", pa.string()),
+        ("frame_hashes", pa.binary()),
+        ("frame_seconds", pa.list_(pa.float64())),
     ),
     "selection": _table(
         ("clip_id", pa.string()),
