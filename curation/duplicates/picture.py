@@ -62,10 +62,11 @@ def _bar(lines: Grey) -> int:
     if alike.all():
         return 0
     bar = int(alike.argmin())
-    # The line after the last one of a bar is a blend of both, so the step is one further on; it
-    # is looked for in several lines, as letters on a wall are a step too, but end soon.
+    # The line after the last one of a bar is a blend of both, so the step is one further on. It
+    # lasts for several lines, as letters on a wall are a step too, but end soon.
     beyond = lines[bar + 1 : bar + 1 + max(1, len(lines) // 12)].astype(np.int16) - colour
-    return bar if beyond.size and (abs(beyond) > _STEP).mean() >= 0.5 else 0
+    stepped = abs(beyond) > _STEP
+    return bar if beyond.size and min(stepped[0].mean(), stepped.mean()) >= 0.5 else 0
 
 
 def _alike(lines: Grey, colour: int) -> Bool[np.ndarray, " lines"]:
