@@ -14,7 +14,9 @@ from curation.people.detector import PoseDetector
 from curation.people.mediapipe import MediaPipeDetector, PeopleSettings
 from curation.people.subject import SubjectRule
 from curation.people.tracking import MAX_GAP_FRAMES, Track
-from curation.scores import score_clip
+from curation.scores.clip import person_scores, picture_scores
+from curation.scores.given_models import GivenModels, PictureScorer
+from curation.scores.meter import Meter
 from curation.shots import ShotFinder, ShotSettings
 from curation.spans import Span, candidate_spans, people_present
 from dataset.errors import ItemError
@@ -36,9 +38,20 @@ class CurateSettings(Settings):
         description="People are searched in every n-th frame, and where somebody comes or goes in "
         "every one",
     )
+    # Cosmos (cosmos-curate, shot cutting) keeps 2 s and more, TalkVid 5; one second is what stage 2
+    # wants of frames at its least, and dance cuts are short. `select.min_seconds` can ask for more.
     min_clip_seconds: float = Field(default=1.0, gt=0, description="Shorter spans are no clips")
+    # NeMo Curator's examples; Cosmos itself 60. Training reads windows, and a body is fitted whole.
     max_clip_seconds: float = Field(
         default=10.0, gt=0, description="Longer spans are cut into equal parts"
+    )
+    part_overlap_seconds: float = Field(
+        default=0.0, ge=0, description="How much two parts of a long span have in common"
+    )
+    # Cosmos crops 0.5 s, as its network finds cuts to within a few frames; here they are found to
+    # the frame, and what is left is what a codec or a deinterlacer mixes. Ours.
+    trim_seconds: float = Field(
+        default=0.1, ge=0, description="Cut off beside every cut, so that none enters a clip"
     )
     min_track_seconds: float = Field(
         default=0.5, ge=0, description="Who is seen for less is a false alarm, or of no matter"
@@ -56,13 +69,14 @@ class CurateSettings(Settings):
         "most central, or who is there longest",
     )
     shots: ShotSettings = ShotSettings()
+    models: GivenModels = GivenModels()
 
 
 class CurateStage:
     """``videos`` row -> ``clips`` rows; the detector is made in ``load``, in the worker."""
 
     name = "curate"
-    version = 2
+    version = 3
     cpus = 1.0
     gpus = 0.0
 
@@ -71,9 +85,16 @@ class CurateStage:
         self._people = people
         self._root = Path(root)
         self._detector: PoseDetector | None = None
+        self._scorers: dict[str, PictureScorer] = {}
 
     def load(self) -> None:
+        """The networks, once in every worker.
+
+        Raises:
+            ValueError: A network of `models` is not there or of another kind.
+        """
         if self._detector is None:
+            self._scorers = self._settings.models.load()
             self._detector = MediaPipeDetector(self._people)
 
     def process(self, item: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -84,7 +105,7 @@ class CurateStage:
         """
         looked = self._look(item)
         found = 0
-        for shot in looked.shots:
+        for shot in self._trimmed(looked):
             for row in self._clips_of(item, looked, shot):
                 found += 1
                 yield row
@@ -107,7 +128,22 @@ class CurateStage:
             max_side=settings.proxy_size,
         )
         finder = ShotFinder(settings.shots, fps=settings.fps)
-        return look_through(frames, self._detector, finder, stride=settings.detect_every)
+        meter = Meter(
+            fps=settings.fps,
+            stride=settings.detect_every,
+            source_width=item["width"],
+            scorers=self._scorers,
+        )
+        return look_through(frames, self._detector, finder, meter, stride=settings.detect_every)
+
+    def _trimmed(self, looked: Looked) -> Iterator[tuple[int, int]]:
+        """The shots without the frames beside cuts; the ends of the video are no cuts."""
+        trim = round(self._settings.trim_seconds * self._settings.fps)
+        for start, end in looked.shots:
+            first = start + trim if start > 0 else 0
+            last = end - trim if end < looked.frames else end
+            if first < last:
+                yield first, last
 
     def _clips_of(
         self, item: dict[str, Any], looked: Looked, shot: tuple[int, int]
@@ -120,11 +156,12 @@ class CurateStage:
             shot,
             min_frames=round(settings.min_clip_seconds * settings.fps),
             max_frames=round(settings.max_clip_seconds * settings.fps),
+            overlap=round(settings.part_overlap_seconds * settings.fps),
             subject=settings.subject,
             size=looked.size,
         )
         for span in spans:
-            scores = self._scores(looked, tracks, span)
+            scores = self._scores(item, looked, tracks, span)
             if scores is not None:
                 yield {**self._place(item, looked, tracks[span.subject], span), **scores}
 
@@ -153,17 +190,21 @@ class CurateStage:
         }
 
     def _scores(
-        self, looked: Looked, tracks: list[Track], span: Span
-    ) -> dict[str, float | int] | None:
-        track = tracks[span.subject]
+        self, item: dict[str, Any], looked: Looked, tracks: list[Track], span: Span
+    ) -> dict[str, Any] | None:
+        track, fps = tracks[span.subject], self._settings.fps
         sightings = looked.sightings(track, span.start, span.end)
         if not sightings:  # a sliver between two looked-at frames
             return None
-        return score_clip(
+        person = person_scores(
             sightings,
             track.part(span.start, span.end).boxes[:, :4],
             people_present(tracks, span.start, span.end).sum(axis=0),
             looked_at=len(looked.regular_looks(span.start, span.end)),
             size=looked.size,
-            fps=self._settings.fps,
+            fps=fps,
         )
+        pictures = picture_scores(
+            looked.measures, span.start, span.end, fps=fps, source_fps=item.get("fps") or fps
+        )
+        return {**person, **pictures, "frame_seconds": None}

@@ -1,4 +1,4 @@
-"""One pass over a video's frames: shots, people and sharpness; the frames themselves are let go."""
+"""One pass over a video's frames: shots, people and scores; the frames themselves are let go."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from jaxtyping import Float32, UInt8
 
 from curation.people.detector import PersonBox, PoseDetector
 from curation.people.tracking import Track, track_people
-from curation.scores import Sighting, sharpness
+from curation.scores.meter import Measures, Meter
+from curation.scores.sharpness import sharpness
+from curation.scores.sighting import Sighting
 from curation.shots import ShotFinder
 
 
@@ -21,7 +23,7 @@ class Looked:
 
     ``looked_at`` are the numbers of the frames that were searched for people: every ``stride``-th,
     and more where people come and go. ``people`` and ``sharpness`` hold an entry for each of them;
-    ``size`` is width and height of the frames.
+    ``size`` is width and height of the frames; ``measures`` are of the pictures.
     """
 
     frames: int
@@ -31,6 +33,7 @@ class Looked:
     looked_at: list[int]
     people: list[list[PersonBox]]
     sharpness: list[list[float]]
+    measures: Measures
 
     def regular_looks(self, start: int, end: int) -> range:
         """The ``stride``-th frames from ``start`` to ``end`` (exclusive)."""
@@ -66,7 +69,8 @@ class Looked:
             if frame in regular:
                 look = bisect_left(self.looked_at, frame)
                 person, sharp = self.people[look][index], self.sharpness[look][index]
-                found.append(Sighting(frame=frame, person=person, sharpness=sharp))
+                flow = self.measures.looks[frame].flows[index]
+                found.append(Sighting(frame=frame, person=person, sharpness=sharp, flow=flow))
         return found
 
 
@@ -74,6 +78,7 @@ def look_through(
     frames: Iterable[UInt8[np.ndarray, "height width 3"]],
     detector: PoseDetector,
     finder: ShotFinder,
+    meter: Meter,
     *,
     stride: int,
 ) -> Looked:
@@ -82,11 +87,12 @@ def look_through(
     Where their number has changed since the look before, the frames in between are searched too:
     so it is known to the frame when somebody came, went or was hidden.
     """
-    looks = _Looks(detector=detector)
+    looks = _Looks(detector=detector, meter=meter)
     between: list[np.ndarray] = []
     count = 0
     for frame in frames:
         finder.add(frame)
+        meter.add(frame)
         if count % stride:
             between.append(frame)
         else:
@@ -101,6 +107,7 @@ def look_through(
         looked_at=looks.looked_at,
         people=looks.people,
         sharpness=looks.sharpness,
+        measures=meter.measures(),
     )
 
 
@@ -109,6 +116,7 @@ class _Looks:
     """Searches frames for people, and keeps what was found where."""
 
     detector: PoseDetector
+    meter: Meter
     last: np.ndarray = field(default_factory=lambda: np.zeros((0, 0, 3), np.uint8))
     looked_at: list[int] = field(default_factory=list)
     people: list[list[PersonBox]] = field(default_factory=list)
@@ -121,6 +129,7 @@ class _Looks:
             for earlier, picture in enumerate(between, number - len(between)):
                 self._keep(earlier, picture, *self._search(picture))
         self._keep(number, frame, found, sharp)
+        self.meter.look(number, frame, found)
 
     def _search(self, frame: np.ndarray) -> tuple[list[PersonBox], list[float]]:
         """The people in a frame, looked for where they were, and how sharp each of them is.

@@ -47,6 +47,7 @@ def candidate_spans(
     *,
     min_frames: int,
     max_frames: int,
+    overlap: int = 0,
     subject: SubjectRule,
     size: tuple[int, int],
 ) -> list[Span]:
@@ -55,7 +56,7 @@ def candidate_spans(
     Where exactly one person is present for at least ``min_frames``, that is a span; where several
     are, that is a span of the subject among them (to be rejected, and told of). A shot with people
     but without such a run is one span, of its subject. Spans longer than ``max_frames`` are cut
-    into equal parts.
+    into equal parts, of which each has ``overlap`` frames in common with the one before.
 
     Args:
         subject: The rule that chooses the subject among several (``choose_subject``).
@@ -72,7 +73,7 @@ def candidate_spans(
             run = _several(tracks, (start, end), subject, size)
         if run is not None and run.frames >= min_frames:
             runs.append(run)
-    return [part for run in runs or [everywhere] for part in _parts(run, max_frames)]
+    return [part for run in runs or [everywhere] for part in _parts(run, max_frames, overlap)]
 
 
 def _runs(
@@ -104,7 +105,14 @@ def _several(
     return Span(start=int(chosen.frames[0]), end=int(chosen.frames[-1]) + 1, subject=index)
 
 
-def _parts(span: Span, max_frames: int) -> list[Span]:
-    count = -(-span.frames // max_frames)
-    edges = np.linspace(span.start, span.end, count + 1).round().astype(int).tolist()
-    return [Span(start=start, end=end, subject=span.subject) for start, end in pairwise(edges)]
+def _parts(span: Span, max_frames: int, overlap: int) -> list[Span]:
+    """As few parts of at most ``max_frames`` as there can be, of one length to a frame."""
+    if span.frames <= max_frames:
+        return [span]
+    overlap = min(overlap, max_frames - 1)
+    count = -(-(span.frames - overlap) // (max_frames - overlap))
+    step = (span.frames - overlap) / count
+    edges = [span.start + round(part * step) for part in range(count + 1)]
+    return [
+        Span(start=start, end=end + overlap, subject=span.subject) for start, end in pairwise(edges)
+    ]

@@ -33,6 +33,7 @@ def curate_recipe(config: Config) -> str:
             "people": config.people.model_dump(mode="json"),
             "fetch": fetch_recipe(config),
         },
+        files=config.curate.models.files,
     )
 
 

@@ -19,8 +19,16 @@ class Network:
         self._interpreter.allocate_tensors()
         picture = self._interpreter.get_input_details()[0]
         self._input = picture["index"]
-        self._outputs = [output["index"] for output in self._interpreter.get_output_details()]
-        self.size = int(picture["shape"][1])
+        outputs = self._interpreter.get_output_details()
+        self._outputs = [output["index"] for output in outputs]
+        self.input_shape = tuple(int(side) for side in picture["shape"])
+        self.input_type = picture["dtype"]
+        self.output_shapes = [tuple(int(side) for side in output["shape"]) for output in outputs]
+
+    @property
+    def size(self) -> int:
+        """Height and width of the input, pixels."""
+        return self.input_shape[1]
 
     def __call__(self, picture: np.ndarray) -> list[np.ndarray]:
         """Args: picture: ``size`` x ``size`` x 3 float32 in the range the network was made for."""

@@ -13,6 +13,7 @@ from curation.curate import CurateSettings, CurateStage
 from curation.looking import look_through
 from curation.people.anchors import box_overlap
 from curation.people.mediapipe import PeopleSettings
+from curation.scores.meter import Meter
 from curation.select import SelectSettings, decide
 from curation.shots import ShotFinder, ShotSettings
 from dataset.errors import ItemError
@@ -71,7 +72,8 @@ def test_who_passes_under_another_stays_themselves() -> None:
         media("multi_sports2d_demo.mp4"), fps=30.0, max_side=960, end_seconds=163.5 / 30
     )
     finder = ShotFinder(ShotSettings(), fps=30.0)
-    looked = look_through(frames, detector(), finder, stride=3)
+    meter = Meter(fps=30.0, stride=3)
+    looked = look_through(frames, detector(), finder, meter, stride=3)
     man, woman = looked.tracks((0, looked.frames), min_frames=15)
     assert len(man.frames) >= 155
     assert len(woman.frames) >= 115

@@ -10,6 +10,7 @@ import pytest
 from curation.looking import Looked, look_through, without_bystanders
 from curation.people.detector import PersonBox
 from curation.people.tracking import Track
+from curation.scores.meter import Meter
 from curation.shots import ShotFinder, ShotSettings
 from dataset.records import Keypoints
 
@@ -48,7 +49,8 @@ def _frames(count: int, repeats: int = 1) -> list[np.ndarray]:
 
 def _look(frames: list[np.ndarray], detector: BrightestSpot, stride: int = 3) -> Looked:
     finder = ShotFinder(ShotSettings(), fps=30.0)
-    return look_through(frames, detector, finder, stride=stride)
+    meter = Meter(fps=30.0, stride=stride)
+    return look_through(frames, detector, finder, meter, stride=stride)
 
 
 def test_tracks_cover_the_shot_to_its_last_frame() -> None:

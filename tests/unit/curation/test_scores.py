@@ -7,7 +7,10 @@ import numpy as np
 import pytest
 
 from curation.people.detector import PersonBox
-from curation.scores import Sighting, motion, score_clip, sharpness
+from curation.scores.body_motion import body_motion
+from curation.scores.clip import person_scores
+from curation.scores.sharpness import sharpness
+from curation.scores.sighting import Sighting
 
 
 def _person(points: np.ndarray) -> PersonBox:
@@ -30,14 +33,14 @@ def _walk(step: np.ndarray, *, frames: int = 5, stride: int = 3) -> list[Sightin
 
 def test_walking_through_is_not_motion() -> None:
     """A body that moves as one has no motion, however fast."""
-    assert motion(_walk(np.full((23, 2), 8.0)), fps=30.0) == pytest.approx(0.0, abs=1e-5)
+    assert body_motion(_walk(np.full((23, 2), 8.0)), fps=30.0) == pytest.approx(0.0, abs=1e-5)
 
 
 def test_motion_is_in_heights_a_second() -> None:
     """Points moving 2 pixels a look in opposite ways: 2 px / 100 px in 0.1 s is 0.2 a second."""
     step = np.zeros((23, 2))
     step[0:16:2, 0], step[1:16:2, 0] = 2.0, -2.0
-    assert motion(_walk(step), fps=30.0) == pytest.approx(0.2, rel=1e-3)
+    assert body_motion(_walk(step), fps=30.0) == pytest.approx(0.2, rel=1e-3)
 
 
 def test_blur_lowers_sharpness() -> None:
@@ -62,7 +65,7 @@ def test_scores_of_a_clip() -> None:
         sighting.person.points[[13, 14], 2] = 0.1  # both knees hidden once
     boxes = np.tile(np.array([10, 20, 60, 120], np.float32), (12, 1))
     persons = np.array([1] * 9 + [2] * 3)
-    scores = score_clip(sightings, boxes, persons, looked_at=5, size=(200, 250), fps=30.0)
+    scores = person_scores(sightings, boxes, persons, looked_at=5, size=(200, 250), fps=30.0)
     assert scores["persons_mean"] == pytest.approx(1.25)
     assert scores["persons_max"] == 2
     assert scores["second_person_share"] == pytest.approx(0.25)
@@ -79,11 +82,10 @@ def test_a_hidden_side_is_still_a_full_body() -> None:
     boxes, persons = np.array([[10, 20, 60, 120]], np.float32), np.ones(1)
 
     def share(height: int) -> float:
-        return float(
-            score_clip([sighting], boxes, persons, looked_at=1, size=(200, height), fps=30.0)[
-                "full_body_share"
-            ]
+        scores = person_scores(
+            [sighting], boxes, persons, looked_at=1, size=(200, height), fps=30.0
         )
+        return float(scores["full_body_share"])
 
     assert share(250) == 1.0
     assert share(22) == 0.0
@@ -92,4 +94,6 @@ def test_a_hidden_side_is_still_a_full_body() -> None:
 def test_no_sighting_is_the_callers_mistake() -> None:
     """Scores of nobody cannot be asked for."""
     with pytest.raises(ValueError, match="sighting"):
-        score_clip([], np.zeros((1, 4), np.float32), np.ones(1), looked_at=1, size=(9, 9), fps=30.0)
+        person_scores(
+            [], np.zeros((1, 4), np.float32), np.ones(1), looked_at=1, size=(9, 9), fps=30.0
+        )

@@ -1,0 +1,1 @@
+"""What is measured of candidate clips, a file a score; what is good enough is decided elsewhere."""
