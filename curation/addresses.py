@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from curation.urls import without_secrets
 from dataset.errors import ItemError
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -32,7 +33,7 @@ class Target:
     """A URL that may be fetched, and the checked addresses behind its host."""
 
     scheme: str
-    host: str  # as written, for the Host header and the certificate
+    host: str  # in ASCII, for the Host header and the certificate
     port: int
     request_path: str  # path and query
     addresses: tuple[str, ...]
@@ -55,21 +56,24 @@ def check_public(
         resolver: Host and port to addresses.
 
     Raises:
-        ItemError: ``fetch.scheme``, ``fetch.bad_url``, ``fetch.unresolved``,
-            ``fetch.private_address``.
+        ItemError: ``fetch.scheme``, ``fetch.bad_url``, ``fetch.unresolved`` (there is no such
+            name), ``fetch.resolver_failed`` (nobody could say), ``fetch.private_address``.
     """
     scheme, host, port, request_path = _split(url)
+    shown = without_secrets(url)
     try:
         addresses = tuple(resolver(host, port))
     except (OSError, UnicodeError) as error:
-        raise ItemError("fetch.unresolved", f"the host of {url} has no address: {error}") from error
+        passing = isinstance(error, socket.gaierror) and error.errno == socket.EAI_AGAIN
+        kind = "fetch.resolver_failed" if passing else "fetch.unresolved"
+        raise ItemError(kind, f"the host of {shown} has no address: {error}") from error
     if not addresses:
-        raise ItemError("fetch.unresolved", f"the host of {url} has no address")
+        raise ItemError("fetch.unresolved", f"the host of {shown} has no address")
     for address in addresses:
         if f"{address}:{port}" not in allow and not is_public(address):
             raise ItemError(
                 "fetch.private_address",
-                f"{url} leads to {address}, which is not a public address",
+                f"{shown} leads to {address}, which is not a public address",
                 status="rejected",
             )
     return Target(
@@ -110,15 +114,29 @@ def _split(url: str) -> tuple[str, str, int, str]:
         host, port = parts.hostname, parts.port
     except ValueError as error:
         raise ItemError("fetch.bad_url", f"{url[:200]!r} is not a URL: {error}") from error
+    shown = without_secrets(url)[:200]
     if parts.scheme not in _PORTS:
         raise ItemError(
             "fetch.scheme",
-            f"only http and https are fetched, got {parts.scheme or 'no scheme'!r} in {url[:200]}",
+            f"only http and https are fetched, got {parts.scheme or 'no scheme'!r} in {shown}",
             status="rejected",
         )
     if not host or port == 0:
-        raise ItemError("fetch.bad_url", f"{url[:200]!r} names no host or port")
+        raise ItemError("fetch.bad_url", f"{shown!r} names no host or port")
     if parts.username is not None or parts.password is not None:
         raise ItemError("fetch.bad_url", "a URL with a user name or password is not fetched")
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    return parts.scheme, host, port or _PORTS[parts.scheme], path
+    return parts.scheme, _ascii_host(host, shown), port or _PORTS[parts.scheme], path
+
+
+def _ascii_host(host: str, shown: str) -> str:
+    """The name as the name server is asked for it; digits and dots of other scripts become plain.
+
+    What is resolved and what is sent is then one and the same.
+    """
+    if host.isascii():
+        return host
+    try:
+        return host.encode("idna").decode("ascii")
+    except UnicodeError as error:
+        raise ItemError("fetch.bad_url", f"the host of {shown!r} is no name: {error}") from error

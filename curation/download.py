@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
+import email.utils
 import http.client
-import socket
-import ssl
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from http.cookiejar import CookieJar
 from pathlib import Path
-from typing import BinaryIO
 from urllib.parse import quote, urljoin
 
 from curation.addresses import Target, check_public
+from curation.connections import connect, network_error
+from curation.cookies import cookie_header
+from curation.opt_outs import ROBOT, opted_out
+from curation.resume import Progress, begin, continues, forget_progress, load_progress
+from curation.turns import UNHURRIED, Pace
+from curation.urls import without_secrets
 from dataset.errors import ItemError
+from dataset.fingerprint import file_sha256
 
 _CHUNK_BYTES = 1 << 18
 _REDIRECTS = (301, 302, 303, 307, 308)
 _PATH_CHARACTERS = "/%:=&?~#+!$,;'@()*[]"
-_OPT_OUTS = ("noai", "noimageai")
-_AGENT = "champ-pipeline (research data collection)"
+_AGENT = f"{ROBOT} (research data collection)"
+_LONGEST_RETRY_AFTER = 86_400.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,9 +36,18 @@ class DownloadLimits:
 
     max_bytes: int
     timeout_seconds: float  # without any progress
-    total_seconds: float  # for the whole download, however slowly it trickles
+    total_seconds: float  # for the whole download, however slowly it trickles; waiting apart
     max_redirects: int = 5
     allow: frozenset[str] = frozenset()  # "address:port" that may be reached though not public
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sent:
+    """What goes along with the requests of one download, and through where."""
+
+    headers: Mapping[str, str] = field(default_factory=dict)
+    cookies: CookieJar | None = None
+    proxy: str = ""  # http://[user:password@]host:port
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,111 +60,152 @@ class Download:
     sha256: str
 
 
+class _StaleError(Exception):
+    """The bytes that are there do not fit the file any more."""
+
+
 def download(
-    url: str, target: Path, limits: DownloadLimits, *, headers: Mapping[str, str] | None = None
-) -> Download:
-    """Fetch a URL into ``target``, checking the address at every redirect.
-
-    The connection goes to the very address that was checked. A partial ``target`` is left to the
-    caller to remove.
-
-    Raises:
-        ItemError: What ``check_public`` raises, ``fetch.unreachable``, ``fetch.timeout``,
-            ``fetch.redirects``, ``fetch.http_404`` (any status), ``fetch.opted_out``,
-            ``fetch.too_large``, ``fetch.encoding``, ``fetch.truncated``.
-    """
-    deadline = time.monotonic() + limits.total_seconds
-    for _ in range(limits.max_redirects + 1):
-        place = check_public(url, allow=limits.allow)
-        with contextlib.closing(_connect(place, limits)) as connection:
-            try:
-                with _request(connection, place, headers or {}) as response:
-                    if response.status not in _REDIRECTS:
-                        return _save(response, url, target, limits, deadline=deadline)
-                    url = urljoin(url, response.getheader("Location") or "")
-            except (OSError, http.client.HTTPException) as error:
-                raise _network_error(url, error) from error
-    raise ItemError("fetch.redirects", f"{url}: more than {limits.max_redirects} redirects")
-
-
-def _save(
-    response: http.client.HTTPResponse,
     url: str,
     target: Path,
     limits: DownloadLimits,
     *,
-    deadline: float,
+    sent: Sent | None = None,
+    pace: Pace = UNHURRIED,
 ) -> Download:
-    _check_response(response, url, limits)
-    with target.open("wb") as file:
-        size, digest = _receive(response, file, limits, deadline)
-    content_type = response.getheader("Content-Type") or ""
-    return Download(url=url, content_type=content_type, size_bytes=size, sha256=digest)
+    """Fetch a URL into ``target``, checking the address at every redirect.
+
+    The connection goes to the very address that was checked. A download that was cut off goes on
+    where it stopped if the server can tell that the file is still the same, else begins anew; the
+    hash is of the file as it then lies there. ``target`` stays after a failure.
+
+    Raises:
+        ItemError: What ``check_public`` raises, ``fetch.unreachable``, ``fetch.timeout``,
+            ``fetch.tls``, ``fetch.redirects``, ``fetch.http_404`` (any status),
+            ``fetch.opted_out``, ``fetch.too_large``, ``fetch.encoding``, ``fetch.truncated``.
+    """
+    one = _One(target, limits, sent or Sent(), pace)
+    progress = load_progress(target, url)
+    try:
+        return one.fetch(url, progress)
+    except _StaleError:
+        forget_progress(target)
+        return one.fetch(url, Progress(url_sha256=progress.url_sha256))
 
 
-def _connect(place: Target, limits: DownloadLimits) -> http.client.HTTPConnection:
-    """A connection whose socket is opened here, to a checked address, not by name."""
-    failure: OSError | None = None
-    for address in place.addresses:
-        try:
-            raw = socket.create_connection((address, place.port), limits.timeout_seconds)
-        except OSError as error:
-            failure = error
-            continue
-        connection = http.client.HTTPConnection(place.host, place.port)
-        try:
-            connection.sock = _secured(raw, place)
-        except OSError as error:
-            raw.close()
-            raise _network_error(place.host, error) from error
-        return connection
-    raise ItemError("fetch.unreachable", f"{place.host}:{place.port}: {failure}") from failure
+def retry_after(value: str | None) -> float:
+    """The seconds of a ``Retry-After`` header, a number or a date; 0 where it is neither."""
+    text = (value or "").strip()
+    if text.isdecimal() and text.isascii():
+        return min(float(text[:9]), _LONGEST_RETRY_AFTER)
+    try:
+        until = email.utils.parsedate_to_datetime(text)
+    except ValueError:
+        return 0.0
+    if until.tzinfo is None:
+        until = until.replace(tzinfo=UTC)
+    seconds = (until - datetime.now(UTC)).total_seconds()
+    return min(max(seconds, 0.0), _LONGEST_RETRY_AFTER)
 
 
-def _secured(raw: socket.socket, place: Target) -> socket.socket:
-    if place.scheme == "http":
-        return raw
-    return ssl.create_default_context().wrap_socket(raw, server_hostname=place.host)
+class _One:
+    """One download: where it goes, what it may cost."""
+
+    def __init__(self, target: Path, limits: DownloadLimits, sent: Sent, pace: Pace) -> None:
+        self._target, self._limits, self._sent, self._pace = target, limits, sent, pace
+        self._deadline = time.monotonic() + limits.total_seconds
+
+    def fetch(self, url: str, progress: Progress) -> Download:
+        limits = self._limits
+        for _ in range(limits.max_redirects + 1):
+            place = check_public(url, allow=limits.allow)
+            self._pace.before_request()
+            with contextlib.closing(
+                connect(place, timeout_seconds=limits.timeout_seconds, proxy=self._sent.proxy)
+            ) as connection:
+                try:
+                    with self._request(connection, place, url, progress) as response:
+                        if response.status not in _REDIRECTS:
+                            return self._save(response, url, progress)
+                        url = _redirected(url, response)
+                except (OSError, http.client.HTTPException) as error:
+                    raise network_error(url, error) from error
+        raise ItemError(
+            "fetch.redirects", f"{without_secrets(url)}: more than {limits.max_redirects} redirects"
+        )
+
+    def _request(
+        self, connection: http.client.HTTPConnection, place: Target, url: str, progress: Progress
+    ) -> http.client.HTTPResponse:
+        headers = {"User-Agent": _AGENT, "Accept": "*/*", **self._sent.headers}
+        headers |= {"Accept-Encoding": "identity", **progress.headers}
+        headers |= cookie_header(self._sent.cookies, url)
+        path = quote(place.request_path, safe=_PATH_CHARACTERS)
+        connection.request("GET", path, headers=headers)
+        return connection.getresponse()
+
+    def _save(self, response: http.client.HTTPResponse, url: str, progress: Progress) -> Download:
+        self._check(response, without_secrets(url), progress)
+        offset = progress.offset if response.status == http.client.PARTIAL_CONTENT else 0
+        if not offset:
+            begin(self._target, progress, response)
+        size = self._receive(response, offset)
+        forget_progress(self._target)
+        return Download(
+            url=url,
+            content_type=response.getheader("Content-Type") or "",
+            size_bytes=size,
+            sha256=file_sha256(self._target),
+        )
+
+    def _check(self, response: http.client.HTTPResponse, shown: str, progress: Progress) -> None:
+        status = response.status
+        if progress.offset and (
+            status == http.client.REQUESTED_RANGE_NOT_SATISFIABLE
+            or (status == http.client.PARTIAL_CONTENT and not continues(response, progress))
+        ):
+            raise _StaleError
+        if status != http.client.OK and not (
+            status == http.client.PARTIAL_CONTENT and progress.offset
+        ):
+            self._pace.told_to_wait(retry_after(response.getheader("Retry-After")))
+            raise ItemError(f"fetch.http_{status}", f"{shown}: {response.reason[:200]}")
+        robots = response.headers.get_all("X-Robots-Tag") or []
+        if opted_out(robots):
+            message = f"{shown} says X-Robots-Tag: {'; '.join(robots)[:200]}"
+            raise ItemError("fetch.opted_out", message, status="rejected")
+        encoding = (response.getheader("Content-Encoding") or "identity").lower()
+        if encoding != "identity":
+            message = f"{shown} comes as {encoding[:50]}, which was not asked for"
+            raise ItemError("fetch.encoding", message)
+        size = progress.offset * (status == http.client.PARTIAL_CONTENT) + (response.length or 0)
+        if size > self._limits.max_bytes:
+            raise _too_large(size, self._limits)
+
+    def _receive(self, response: http.client.HTTPResponse, offset: int) -> int:
+        """Write the body after the first ``offset`` bytes of the file; the file's size then."""
+        limits, pace, size = self._limits, self._pace, offset
+        promised = None if response.length is None else offset + response.length
+        with self._target.open("ab") as file:
+            pace.before_bytes(_CHUNK_BYTES)
+            while chunk := response.read1(_CHUNK_BYTES):
+                size += len(chunk)
+                pace.received(len(chunk))
+                if size > limits.max_bytes:
+                    raise _too_large(size, limits)
+                if time.monotonic() - pace.waited > self._deadline:
+                    raise ItemError("fetch.timeout", f"not done after {limits.total_seconds:.0f} s")
+                file.write(chunk)
+                pace.before_bytes(_CHUNK_BYTES)
+        if promised is not None and size != promised:
+            raise ItemError("fetch.truncated", f"{size} bytes came, {promised} were promised")
+        return size
 
 
-def _request(
-    connection: http.client.HTTPConnection, place: Target, headers: Mapping[str, str]
-) -> http.client.HTTPResponse:
-    sent = {"User-Agent": _AGENT, "Accept": "*/*", "Accept-Encoding": "identity", **headers}
-    connection.request("GET", quote(place.request_path, safe=_PATH_CHARACTERS), headers=sent)
-    return connection.getresponse()
-
-
-def _check_response(response: http.client.HTTPResponse, url: str, limits: DownloadLimits) -> None:
-    if response.status != 200:
-        raise ItemError(f"fetch.http_{response.status}", f"{url}: {response.reason}")
-    robots = (response.getheader("X-Robots-Tag") or "").lower()
-    if any(word in robots.replace(",", " ").split() for word in _OPT_OUTS):
-        raise ItemError("fetch.opted_out", f"{url} says X-Robots-Tag: {robots}", status="rejected")
-    encoding = (response.getheader("Content-Encoding") or "identity").lower()
-    if encoding != "identity":
-        raise ItemError("fetch.encoding", f"{url} comes as {encoding}, which was not asked for")
-    if response.length is not None and response.length > limits.max_bytes:
-        raise _too_large(response.length, limits)
-
-
-def _receive(
-    response: http.client.HTTPResponse, file: BinaryIO, limits: DownloadLimits, deadline: float
-) -> tuple[int, str]:
-    """Write the body to ``file``; its size and SHA-256."""
-    promised = response.length
-    digest, size = hashlib.sha256(), 0
-    while chunk := response.read1(_CHUNK_BYTES):
-        size += len(chunk)
-        if size > limits.max_bytes:
-            raise _too_large(size, limits)
-        if time.monotonic() > deadline:
-            raise ItemError("fetch.timeout", f"not done after {limits.total_seconds:.0f} s")
-        digest.update(chunk)
-        file.write(chunk)
-    if promised is not None and size != promised:
-        raise ItemError("fetch.truncated", f"{size} bytes came, {promised} were promised")
-    return size, digest.hexdigest()
+def _redirected(url: str, response: http.client.HTTPResponse) -> str:
+    try:
+        return urljoin(url, response.getheader("Location") or "")
+    except ValueError as error:
+        raise ItemError("fetch.bad_url", f"{without_secrets(url)} leads to no URL") from error
 
 
 def _too_large(size: int, limits: DownloadLimits) -> ItemError:
@@ -158,13 +214,3 @@ def _too_large(size: int, limits: DownloadLimits) -> ItemError:
         f"{size} bytes are over the limit of {limits.max_bytes}",
         status="rejected",
     )
-
-
-def _network_error(url: str, error: Exception) -> ItemError:
-    if isinstance(error, TimeoutError):
-        return ItemError("fetch.timeout", f"{url}: {error}")
-    if isinstance(error, http.client.IncompleteRead):
-        return ItemError("fetch.truncated", f"{url}: {error}")
-    if isinstance(error, ssl.SSLError):
-        return ItemError("fetch.tls", f"{url}: {error}")
-    return ItemError("fetch.unreachable", f"{url}: {type(error).__name__}: {error}")

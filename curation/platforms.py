@@ -1,65 +1,141 @@
 """Videos of video platforms, through yt-dlp with everything off that runs or opens other things.
 
 Only the extractors of known platforms run, whatever the URL; no configuration files, plug-ins,
-external downloaders or FFmpeg; the file's name is ours. Only this file knows yt-dlp.
+external downloaders or FFmpeg; the file's name is ours. Every connection that it opens, for pages,
+redirects and media alike, goes to an address that was checked and within the budget. Only this file
+knows yt-dlp.
 """
 
 from __future__ import annotations
 
+import functools
+import hashlib
 import re
-from collections.abc import Mapping
+import urllib.request
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from http.cookiejar import CookieJar
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import yt_dlp
 import yt_dlp.globals
+from yt_dlp.networking._urllib import HTTPHandler, ProxyHandler, RedirectHandler, UrllibRH
+from yt_dlp.networking.exceptions import RequestError
 from yt_dlp.utils import DownloadError, YoutubeDLError
 
 from curation.addresses import check_public
+from curation.connections import open_socket
+from curation.download import Sent
+from curation.failures import platform_failure
+from curation.guard import BLOCK_BYTES, Guard, PlatformLimits, too_large
+from curation.metadata import PlatformMetadata, platform_metadata
+from curation.turns import UNHURRIED, Pace
+from curation.urls import texts_without_secrets, without_secrets
 from dataset.errors import ItemError
 
-_HOSTS = {
-    "youtube.com": "youtube",
-    "youtu.be": "youtube",
-    "tiktok.com": "tiktok",
-    "douyin.com": "tiktok",
-    "bilibili.com": "bilibili",
-    "b23.tv": "bilibili",
-    "xiaohongshu.com": "xiaohongshu",
-    "xhslink.com": "xiaohongshu",
-}
 _EXTRACTORS = {
     "youtube": ("youtube",),
     "tiktok": ("tiktok", "vm.tiktok", "douyin"),
     "bilibili": ("bilibili",),
     "xiaohongshu": ("xiaohongshu",),
 }
-PLATFORMS = tuple(_EXTRACTORS)
-
 _PROTOCOLS = ("http", "https", "m3u8_native", "http_dash_segments")
-_FAILURES = (
-    # what the platform's message holds, and the kind that is counted
-    (r"429|too many requests|captcha|sign in to confirm|412|rate.?limit", "fetch.platform_blocked"),
-    (r"private|members.only|login|cookies", "fetch.platform_private"),
-    (r"removed|not exist|unavailable|terminated|404|410|deleted", "fetch.platform_removed"),
-    (r"not available in your|geo.?restrict|country", "fetch.platform_geo_blocked"),
-    (r"unsupported url|no suitable extractor", "fetch.platform_unsupported"),
-    (r"larger than max-filesize", "fetch.too_large"),
-    (r"timed? ?out", "fetch.timeout"),
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PlatformLimits:
-    """What one download from a platform may be and use."""
+class PlatformVideo:
+    """A video that has arrived, and what its platform says of it."""
 
-    max_bytes: int
-    max_height: int
-    timeout_seconds: float
-    cookies_file: Path | None = None
-    allow: frozenset[str] = frozenset()  # "address:port" that may be reached though not public
+    path: Path
+    metadata: PlatformMetadata
+
+
+def download_from_platform(
+    url: str,
+    folder: Path,
+    source_id: str,
+    *,
+    platform: str,
+    limits: PlatformLimits,
+    pace: Pace = UNHURRIED,
+) -> PlatformVideo:
+    """Download one video into ``folder``, named after ``source_id``; goes on with what is there.
+
+    Raises:
+        ItemError: ``fetch.platform_*`` (blocked, private, removed, geo_blocked, unsupported,
+            protocol, network, error), ``fetch.too_large``, ``fetch.timeout``,
+            ``fetch.opted_out``, and what ``check_public`` raises for any address on the way.
+    """
+    return run_extractors(
+        url, folder, source_id, extractors=_EXTRACTORS[platform], limits=limits, pace=pace
+    )
+
+
+def run_extractors(
+    url: str,
+    folder: Path,
+    source_id: str,
+    *,
+    extractors: tuple[str, ...],
+    limits: PlatformLimits,
+    pace: Pace = UNHURRIED,
+) -> PlatformVideo:
+    """``download_from_platform`` for named yt-dlp extractors."""
+    guard = Guard(limits, pace)
+    check_public(url, allow=limits.allow)
+    options = _options(folder, source_id, extractors, limits)
+    options["progress_hooks"] = [guard.progress]
+    yt_dlp.globals.plugin_dirs.value = []  # else it imports what calls itself a plug-in on the path
+    try:
+        with yt_dlp.YoutubeDL(options) as downloader:  # pyright: ignore[reportArgumentType]
+            _equip(downloader, guard, limits.sent)
+            info = _single_video(downloader.extract_info(url, download=False))
+            _check_media(info, limits)
+            version = _version(info)
+            _drop_other_versions(folder, source_id, version)
+            pace.before_bytes(BLOCK_BYTES)
+            downloader.process_ie_result(info | {"version": version}, download=True)  # pyright: ignore[reportArgumentType]
+    except YoutubeDLError as error:
+        raise guard.refusal or _platform_error(url, error) from error
+    return PlatformVideo(path=_arrived(url, folder, limits), metadata=platform_metadata(info))
+
+
+def _options(
+    folder: Path, source_id: str, extractors: tuple[str, ...], limits: PlatformLimits
+) -> dict[str, object]:
+    height = limits.max_height
+    # One file with pictures, no merging: sound is not used.
+    best = f"bv*[height<=?{height}]/b[height<=?{height}]/wv*/w"
+    name = str(folder / source_id).replace("%", "%%")
+    return {
+        "allowed_extractors": [re.escape(name) + "(:.*)?" for name in extractors],
+        "format": limits.format or best,
+        "outtmpl": {"default": f"{name}.%(version)s.%(ext)s"},
+        "max_filesize": limits.max_bytes,
+        "socket_timeout": limits.timeout_seconds,
+        "http_headers": dict(limits.sent.headers),
+        "proxy": limits.sent.proxy,  # empty: none, whatever the environment says
+        "retries": 0,
+        "fragment_retries": 1,
+        "extractor_retries": 0,
+        "noplaylist": True,
+        "playlist_items": "1:2",  # a second one is enough to refuse a list
+        "cachedir": False,
+        "enable_file_urls": False,
+        "external_downloader": {"default": "native"},
+        "ffmpeg_location": "/nonexistent",
+        "fixup": "never",
+        "postprocessors": [],
+        "overwrites": False,
+        "continuedl": True,
+        "updatetime": False,
+        "buffersize": BLOCK_BYTES,
+        "noresizebuffer": True,
+        "noprogress": True,
+        "quiet": True,
+        "logger": _Messages(),
+    }
 
 
 class _Messages:
@@ -71,105 +147,68 @@ class _Messages:
     def error(self, message: str) -> None: ...
 
 
-def platform_of(url: str, named: str) -> str | None:
-    """The platform that a URL belongs to, by its host, or by the manifest's ``platform`` column.
+class _GuardedHandler(HTTPHandler):
+    """Opens every connection of yt-dlp, also after a redirect, to a checked address."""
 
-    ``None`` for anything else: a direct link, whatever the column says (Kuaishou's, for instance).
-    """
-    host = (urlsplit(url).hostname or "").rstrip(".")
-    for known, platform in _HOSTS.items():
-        if host == known or host.endswith(f".{known}"):
-            return platform
-    return named if named in PLATFORMS else None
+    def __init__(self, guard: Guard, *, proxied: bool, **settings: Any) -> None:
+        super().__init__(**settings)
+        self._guard, self._proxied = guard, proxied
 
+    def do_open(self, http_class: Any, req: Any, **settings: Any) -> Any:
+        url = req.get_full_url()
+        place = self._asked(self._guard.admit, url)
 
-def download_from_platform(
-    url: str, folder: Path, source_id: str, *, platform: str, limits: PlatformLimits
-) -> Path:
-    """Download one video into ``folder``, named after ``source_id``.
+        def connection(host: str, **given: Any) -> Any:
+            made = http_class(host, **given)
+            if not self._proxied:  # then the proxy is what is connected to
+                made._create_connection = lambda _to, timeout, *_: open_socket(place, timeout)
+            return made
 
-    Raises:
-        ItemError: ``fetch.platform_*`` (blocked, private, removed, geo_blocked, unsupported,
-            protocol, error), ``fetch.too_large``, ``fetch.timeout``, and what ``check_public``
-            raises for the page or for the media address that the platform hands out.
-    """
-    return run_extractors(url, folder, source_id, extractors=_EXTRACTORS[platform], limits=limits)
+        response = super().do_open(connection, req, **settings)
+        self._asked(self._guard.look, url, response)
+        return response
 
-
-def run_extractors(
-    url: str, folder: Path, source_id: str, *, extractors: tuple[str, ...], limits: PlatformLimits
-) -> Path:
-    """``download_from_platform`` for named yt-dlp extractors."""
-    check_public(url, allow=limits.allow)
-    options = _options(folder, source_id, extractors, limits)
-    _refuse_plugins()
-    try:
-        with yt_dlp.YoutubeDL(options) as downloader:  # pyright: ignore[reportArgumentType]
-            _check_requests(downloader, limits)
-            info = _single_video(downloader.extract_info(url, download=False))
-            _check_media(info, limits)
-            downloader.process_ie_result(info, download=True)  # pyright: ignore[reportArgumentType]
-    except YoutubeDLError as error:
-        raise _platform_error(url, error) from error
-    files = sorted(p for p in folder.glob(f"{source_id}.*") if not p.name.endswith(".part"))
-    if len(files) != 1:
-        # yt-dlp skips a file over max_filesize with a word and no exception
-        raise ItemError(
-            "fetch.too_large" if not files else "fetch.platform_error",
-            f"{url}: {len(files)} files came; the limit is {limits.max_bytes} bytes",
-        )
-    return files[0]
+    def _asked(self, check: Callable[..., Any], *what: Any) -> Any:
+        """yt-dlp passes on its own exceptions alone: the guard keeps the reason."""
+        try:
+            return check(*what)
+        except ItemError as error:
+            self._guard.refusal = error
+            raise RequestError(str(error)) from error
 
 
-def _options(
-    folder: Path, source_id: str, extractors: tuple[str, ...], limits: PlatformLimits
-) -> dict[str, object]:
-    height = limits.max_height
-    return {
-        "allowed_extractors": [re.escape(name) + "(:.*)?" for name in extractors],
-        # One file with pictures, no merging: sound is not used.
-        "format": f"bv*[height<={height}]/b[height<={height}]/bv*/b",
-        "outtmpl": {"default": str(folder / source_id).replace("%", "%%") + ".%(ext)s"},
-        "max_filesize": limits.max_bytes,
-        "socket_timeout": limits.timeout_seconds,
-        "retries": 1,
-        "fragment_retries": 2,
-        "noplaylist": True,
-        "playlist_items": "1:2",  # a second one is enough to refuse a list
-        "cookiefile": str(limits.cookies_file) if limits.cookies_file else None,
-        "cachedir": False,
-        "enable_file_urls": False,
-        "external_downloader": {"default": "native"},
-        "ffmpeg_location": "/nonexistent",
-        "fixup": "never",
-        "postprocessors": [],
-        "overwrites": True,
-        "continuedl": False,
-        "updatetime": False,
-        "noprogress": True,
-        "quiet": True,
-        "logger": _Messages(),
-    }
+class _GuardedRH(UrllibRH):
+    """yt-dlp's own network, without FTP, files and data URLs, and guarded."""
+
+    def __init__(self, *, guard: Guard, proxied: bool, **settings: Any) -> None:
+        super().__init__(**settings)
+        self._guard, self._proxied = guard, proxied
+
+    def _create_instance(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, proxies: Any, cookiejar: CookieJar, legacy_ssl_support: Any = None
+    ) -> urllib.request.OpenerDirector:
+        opener = urllib.request.OpenerDirector()
+        context = self._make_sslcontext(legacy_ssl_support=legacy_ssl_support)
+        for handler in (
+            ProxyHandler(proxies),
+            _GuardedHandler(self._guard, proxied=self._proxied, context=context),
+            urllib.request.HTTPCookieProcessor(cookiejar),
+            urllib.request.UnknownHandler(),
+            urllib.request.HTTPDefaultErrorHandler(),
+            urllib.request.HTTPErrorProcessor(),
+            RedirectHandler(),
+        ):
+            opener.add_handler(handler)
+        opener.addheaders = []
+        return opener
 
 
-def _refuse_plugins() -> None:
-    """yt-dlp loads whatever calls itself a plug-in on the path, unless there is no path."""
-    yt_dlp.globals.plugin_dirs.value = []
-
-
-def _check_requests(downloader: yt_dlp.YoutubeDL, limits: PlatformLimits) -> None:
-    """Check the address of whatever extractors ask for, too, before they ask.
-
-    Redirects within one request are followed by yt-dlp unchecked: what leads there are the
-    platforms' own pages.
-    """
-    unchecked = downloader.urlopen
-
-    def urlopen(req: Any) -> Any:
-        check_public(req if isinstance(req, str) else req.url, allow=limits.allow)
-        return unchecked(req)
-
-    downloader.urlopen = urlopen
+def _equip(downloader: yt_dlp.YoutubeDL, guard: Guard, sent: Sent) -> None:
+    """Give it our network, and cookies in memory: from a file it would write them back."""
+    for cookie in sent.cookies or ():
+        downloader.cookiejar.set_cookie(cookie)
+    network: Any = functools.partial(_GuardedRH, guard=guard, proxied=bool(sent.proxy))
+    downloader.__dict__["_request_director"] = downloader.build_request_director([network])
 
 
 def _single_video(info: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -191,14 +230,30 @@ def _check_media(info: Mapping[str, Any], limits: PlatformLimits) -> None:
         check_public(str(part.get("url")), allow=limits.allow)
 
 
+def _version(info: Mapping[str, Any]) -> str:
+    """A name for the very file that was chosen: bytes of another one must not be gone on with."""
+    told = [str(info.get(name)) for name in ("id", "format_id", "filesize", "ext")]
+    return hashlib.sha256("\n".join(told).encode()).hexdigest()[:16]
+
+
+def _drop_other_versions(folder: Path, source_id: str, version: str) -> None:
+    for path in folder.iterdir():
+        if not path.name.startswith(f"{source_id}.{version}."):
+            path.unlink()
+
+
+def _arrived(url: str, folder: Path, limits: PlatformLimits) -> Path:
+    files = [path for path in folder.iterdir() if path.suffix not in (".part", ".ytdl")]
+    if not files:  # yt-dlp skips a file over max_filesize with a word and no exception
+        raise too_large(limits.max_bytes)
+    if len(files) > 1:
+        raise ItemError("fetch.platform_error", f"{without_secrets(url)}: {len(files)} files came")
+    return files[0]
+
+
 def _platform_error(url: str, error: YoutubeDLError) -> ItemError:
-    message = re.sub(r"\x1b\[[0-9;]*m", "", str(error))[:500]
-    kind = "fetch.platform_error"
-    told = re.sub(r"https?://\S+", "", message)  # ports and ids hold numbers that mean nothing
-    for pattern, known in _FAILURES:
-        if re.search(pattern, told, re.IGNORECASE):
-            kind = known
-            break
+    message = texts_without_secrets(re.sub(r"\x1b\[[0-9;]*m", "", str(error)))[:500]
+    kind = platform_failure(message)
     if not isinstance(error, DownloadError):
         message = f"{type(error).__name__}: {message}"
-    return ItemError(kind, f"{url}: {message}")
+    return ItemError(kind, f"{without_secrets(url)}: {message}")

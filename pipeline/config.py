@@ -11,7 +11,7 @@ import yaml
 from pydantic import BaseModel, Field, ValidationError
 
 from curation.curate import CurateSettings
-from curation.fetch import FetchSettings
+from curation.fetch_settings import FetchSettings
 from curation.people.mediapipe import PeopleSettings
 from curation.select import SelectSettings
 from dataset.settings import Settings

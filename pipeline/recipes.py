@@ -8,7 +8,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from curation.curate import CurateStage
-from curation.fetch import FetchStage, deciding_settings
+from curation.fetch import FetchStage
+from curation.fetch_settings import deciding_settings
 from curation.select import SelectStage
 from dataset.fingerprint import fingerprint
 from inference.animate import AnimateStage

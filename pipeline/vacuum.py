@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from curation.fetch import sweep_partial_downloads
+from curation.partials import sweep_partial_downloads
 from dataset.schemas import SCHEMAS
 from dataset.tables import read_table, sweep_orphans
 

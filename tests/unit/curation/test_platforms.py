@@ -8,12 +8,16 @@ import numpy as np
 import pytest
 from yt_dlp.utils import DownloadError
 
+from curation.cookies import read_cookies
+from curation.download import Sent
+from curation.failures import retry_class
+from curation.guard import PlatformLimits
+from curation.metadata import PlatformMetadata
+from curation.platform_names import PLATFORMS, budget_name, platform_of
 from curation.platforms import (
-    PLATFORMS,
-    PlatformLimits,
+    PlatformVideo,
     _platform_error,
     download_from_platform,
-    platform_of,
     run_extractors,
 )
 from dataset.errors import ItemError
@@ -54,10 +58,17 @@ def limits(server: Loopback, *, max_bytes: int = 1_000_000) -> PlatformLimits:
 
 
 def fetch(server: Loopback, path: str, folder: Path, *, max_bytes: int = 1_000_000) -> Path:
+    """The file that yt-dlp's generic extractor makes of a page."""
+    return fetch_video(server, path, folder, limits(server, max_bytes=max_bytes)).path
+
+
+def fetch_video(
+    server: Loopback, path: str, folder: Path, within: PlatformLimits | None = None
+) -> PlatformVideo:
     """What yt-dlp's generic extractor makes of a page."""
     return run_extractors(
         server.url(path), folder, "clip-1",
-        extractors=("generic",), limits=limits(server, max_bytes=max_bytes),
+        extractors=("generic",), limits=within or limits(server),
     )  # fmt: skip
 
 
@@ -97,7 +108,7 @@ def test_yt_dlp_brings_a_video_under_our_name(
     server.pages["/v.mp4"] = Page(body=video, headers=headers)
     path = fetch(server, "/v.mp4", tmp_path)
     assert path.parent == tmp_path
-    assert path.stem == "clip-1"
+    assert path.name.startswith("clip-1.")
     assert path.read_bytes() == video
     assert [p.name for p in tmp_path.iterdir()] == [path.name]
 
