@@ -27,13 +27,19 @@ _LEAST_STRONG = 24  # of 64; sample media have 36 and more, a gradient or a lone
 
 
 def _frequencies() -> np.ndarray:
-    """The 64 lowest (vertical, horizontal) frequencies but (0, 0), nearest first."""
+    """The 64 lowest (vertical, horizontal) frequencies but (0, 0).
+
+    Each 16 bits of a hash have low and high ones, so that they tell pictures apart equally well
+    (``curation.duplicates.hash_index`` looks hashes up by 16 of their bits).
+    """
     grid = [(down, right) for down in range(12) for right in range(12) if down + right]
-    return np.array(sorted(grid, key=lambda at: (sum(at), max(at), at))[:64])
+    nearest = sorted(grid, key=lambda at: (sum(at), max(at), at))[:64]
+    return np.array(nearest).reshape(16, 4, 2).swapaxes(0, 1).reshape(64, 2)
 
 
 _DOWN, _RIGHT = _frequencies().T
-_MIRROR = int(np.packbits(_RIGHT % 2).view(">u8")[0])
+MIRROR_BITS = int(np.packbits(_RIGHT % 2).view(">u8")[0])
+"""The bits that change when a picture is mirrored."""
 
 
 def frame_hash(frame: UInt8[np.ndarray, "height width 3"]) -> int:
@@ -53,4 +59,4 @@ def frame_hash(frame: UInt8[np.ndarray, "height width 3"]) -> int:
 
 def mirrored_hash(value: int) -> int:
     """The hash of the same picture seen in a mirror."""
-    return value ^ _MIRROR if value != NO_HASH else NO_HASH
+    return value ^ MIRROR_BITS if value != NO_HASH else NO_HASH
