@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections import Counter
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -12,12 +11,12 @@ from typing import Any
 import jinja2
 import numpy as np
 
-from dataset.outcomes import read_outcomes
 from dataset.records import STREAM_NAMES
 from dataset.tables import newest_recipe, read_row, read_table
 from dataset.video import read_frames
 from inference.manifest import own_frame
-from pipeline.recipes import curate_recipe, fetch_recipe, render_recipe, select_recipe
+from pipeline.recipes import render_recipe
+from pipeline.report_funnel import clip_funnels, source_funnels
 from pipeline.report_pictures import (
     PANELS,
     animation_strip,
@@ -26,21 +25,28 @@ from pipeline.report_pictures import (
     picture_uri,
     video_uri,
 )
+from pipeline.report_scores import score_histograms, threshold_bounds
+from pipeline.report_sheets import contact_sheets
 from pipeline.workspace import Workspace
 from rendering.body_model import BodyModel
 from rendering.render import TRACK_COLUMNS
 
+MOST_BODIES = 12  # each is a video inside the page
 RUN_NAMES = {"vae": "VAE", "stage1": "Stage 1 (frames)", "stage2": "Stage 2 (motion)"}
 
 
 def write_report(workspace: Workspace, out: Path) -> Path:
     """Write the page; it holds its pictures and videos, so it opens as a file, alone."""
+    clips, rendered = _clips(workspace)
     template = resources.files("pipeline").joinpath("report.html.j2").read_text(encoding="utf-8")
     page = jinja2.Environment(autoescape=True).from_string(template)
     text = page.render(
-        funnel=_funnel(workspace),
-        clips=_clips(workspace),
-        unselected=_unselected(workspace),
+        sources=source_funnels(workspace),
+        candidates=clip_funnels(workspace),
+        histograms=score_histograms(workspace, threshold_bounds(workspace.config.select)),
+        sheets=contact_sheets(workspace),
+        clips=clips,
+        rendered=rendered,
         panels=PANELS,
         curves=_curves(workspace.root / "runs"),
         animations=_animations(workspace),
@@ -51,31 +57,15 @@ def write_report(workspace: Workspace, out: Path) -> Path:
     return temporary.replace(out)
 
 
-def _funnel(workspace: Workspace) -> list[dict[str, Any]]:
-    """For every step: how many items it was given, and what became of them, by reason."""
-    root, config = workspace.root, workspace.config
-    steps = []
-    for job, recipe in (
-        ("fetch", fetch_recipe(config)),
-        ("curate", curate_recipe(config)),
-        ("render", render_recipe(config)),
-    ):
-        latest = {row.key: row for row in read_outcomes(root, job, recipe)}
-        reasons = Counter(row.reason or row.status for row in latest.values())
-        steps.append({"step": job, "total": len(latest), "reasons": reasons.most_common()})
-    decisions = read_table(root, "selection", recipe=select_recipe(config)).to_pylist()
-    reasons = Counter("ok" if row["selected"] else row["reason"] for row in decisions)
-    chosen = {"step": "select", "total": len(decisions), "reasons": reasons.most_common()}
-    return [*steps[:2], chosen, steps[2]]
-
-
-def _clips(workspace: Workspace) -> list[dict[str, Any]]:
+def _clips(workspace: Workspace) -> tuple[list[dict[str, Any]], int]:
+    """The first rendered clips with their bodies and maps, and how many there are in all."""
     body = BodyModel.load(workspace.config.render.body_model)
     recipe = render_recipe(workspace.config)
     columns = [*TRACK_COLUMNS, *STREAM_NAMES, "boxes", "fps", "frames", "silhouette_iou"]
     rows = read_table(workspace.root, "guidance", columns=["clip_id"], recipe=recipe)
+    clip_ids = sorted(rows.column("clip_id").to_pylist())
     clips = []
-    for clip_id in sorted(rows.column("clip_id").to_pylist()):
+    for clip_id in clip_ids[:MOST_BODIES]:
         row = read_row(workspace.root, "guidance", clip_id, recipe=recipe, columns=columns)
         strip = clip_strip(row, body)
         clips.append(
@@ -88,26 +78,7 @@ def _clips(workspace: Workspace) -> list[dict[str, Any]]:
                 "poster": picture_uri(strip[len(strip) // 2]),
             }
         )
-    return clips
-
-
-def _unselected(workspace: Workspace) -> list[dict[str, Any]]:
-    """Candidates that the thresholds turned down, with a frame from their middle."""
-    root, config = workspace.root, workspace.config
-    decisions = read_table(root, "selection", recipe=select_recipe(config)).to_pylist()
-    turned_down = {row["clip_id"]: row["reason"] for row in decisions if not row["selected"]}
-    clips = read_table(root, "clips", recipe=curate_recipe(config)).to_pylist()
-    shown = []
-    for clip in clips:
-        if clip["clip_id"] in turned_down and len(shown) < 60:
-            middle = (clip["start_seconds"] + clip["end_seconds"]) / 2
-            frames = read_frames(
-                root / clip["video_path"], fps=clip["fps"], start_seconds=middle, max_side=320
-            )
-            picture = picture_uri(next(iter(frames)))
-            reason = turned_down[clip["clip_id"]]
-            shown.append({"clip_id": clip["clip_id"], "reason": reason, "picture": picture})
-    return shown
+    return clips, len(clip_ids)
 
 
 def _curves(runs: Path) -> list[dict[str, Any]]:
