@@ -1,12 +1,12 @@
 """Opening a video file from outside: which containers, what they hold, whether they are whole.
 
-Only formats of a fixed list are opened, and only the file itself is read: no playlists, no
-references to other files, no network.
+Only formats of a fixed list are opened, and only through a descriptor of the file itself: no
+playlists, no references to other files, no network. It runs in the decoder's child process.
 """
 
 from __future__ import annotations
 
-from pathlib import Path
+import os
 
 import av
 import av.error
@@ -27,7 +27,8 @@ _SUFFIXES = {  # FFmpeg's name of the container: what a file of it is called her
     "asf": ".wmv",
     "ogg": ".ogv",
 }
-_OPEN_OPTIONS = {"protocol_whitelist": "file", "format_whitelist": ",".join(_SUFFIXES)}
+_OPEN_OPTIONS = {"protocol_whitelist": "fd", "format_whitelist": ",".join(_SUFFIXES)}
+_MIN_RATE, _MAX_RATE = 0.01, 1000.0  # outside them a header's rate is an error, not a rate
 
 
 def suffix_of(container: InputContainer) -> str:
@@ -35,68 +36,84 @@ def suffix_of(container: InputContainer) -> str:
     return _SUFFIXES[container.format.name]
 
 
-def open_container(path: Path) -> InputContainer:
-    """Open a video file; the caller closes it.
+def open_container(file: int, name: str) -> InputContainer:
+    """Open a video by a descriptor of it, which FFmpeg duplicates; the caller closes both.
 
     Raises:
-        ItemError: ``probe.missing``, ``probe.empty``, ``probe.not_video``, or ``probe.truncated``
-            for an MP4 whose index, which most writers put last, is cut off.
+        ItemError: ``probe.empty``, ``probe.not_video``, or ``probe.truncated`` for an MP4 whose
+            index, which most writers put last, is cut off.
     """
-    if not path.is_file():
-        raise ItemError("probe.missing", f"{path} is not a file")
-    if path.stat().st_size == 0:
-        raise ItemError("probe.empty", f"{path} has no content")
+    if os.fstat(file).st_size == 0:
+        raise ItemError("probe.empty", f"{name} has no content")
     try:
-        # The prefix keeps a name with a colon from being taken for another protocol.
-        return av.open(f"file:{path.resolve()}", "r", options=dict(_OPEN_OPTIONS))
+        return av.open("fd:", "r", options=_OPEN_OPTIONS | {"fd": str(file)})
+    except MemoryError:
+        raise
     except (av.error.FFmpegError, ValueError) as error:
-        raise _unreadable(path, error) from error
+        raise _unreadable(file, name, error) from error
 
 
-def _unreadable(path: Path, error: Exception) -> ItemError:
-    with path.open("rb") as file:
-        head = file.read(12)
-    if head[4:8] == b"ftyp":
-        return ItemError("probe.truncated", f"{path} begins as an MP4, but its index is missing")
-    return ItemError("probe.not_video", f"{path} is not a video container: {error}")
+def _unreadable(file: int, name: str, error: Exception) -> ItemError:
+    if os.pread(file, 12, 0)[4:8] == b"ftyp":
+        return ItemError("probe.truncated", f"{name} begins as an MP4, but its index is missing")
+    return ItemError("probe.not_video", f"{name} is not a video container: {error}")
 
 
-def video_stream(container: InputContainer, path: Path) -> VideoStream:
-    """The first stream of moving pictures (a sound file's cover is none)."""
-    for stream in container.streams.video:
-        if not stream.disposition & Disposition.attached_pic:
-            if stream.codec_context is None:
-                raise ItemError("probe.unknown_codec", f"{path}: no decoder knows its video stream")
-            if stream.codec_context.width < 1 or stream.codec_context.height < 1:
-                raise ItemError("probe.not_video", f"{path}: its picture has no size")
-            stream.thread_type = "AUTO"
-            return stream
-    kinds = sorted({stream.type for stream in container.streams}) or ["nothing"]
-    raise ItemError("probe.no_video_stream", f"{path} holds {', '.join(kinds)}, no video")
+def moving_streams(container: InputContainer) -> list[VideoStream]:
+    """The streams of moving pictures (a sound file's cover is none)."""
+    return [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
 
 
-def check_complete(stream: VideoStream, path: Path) -> None:
+def video_stream(container: InputContainer, name: str, *, max_pixels: int) -> VideoStream:
+    """The stream of moving pictures to use: the first that is marked as default, else the first.
+
+    Raises:
+        ItemError: ``probe.no_video_stream``, ``probe.unknown_codec``, ``probe.not_video`` (a
+            picture without size), ``probe.too_large`` (more than ``max_pixels``).
+    """
+    streams = moving_streams(container)
+    if not streams:
+        kinds = sorted({stream.type for stream in container.streams}) or ["nothing"]
+        raise ItemError("probe.no_video_stream", f"{name} holds {', '.join(kinds)}, no video")
+    marked = [stream for stream in streams if stream.disposition & Disposition.default]
+    stream = (marked or streams)[0]
+    context = stream.codec_context
+    if context is None:
+        raise ItemError("probe.unknown_codec", f"{name}: no decoder knows its video stream")
+    if context.width < 1 or context.height < 1:
+        raise ItemError("probe.not_video", f"{name}: its picture has no size")
+    if context.width * context.height > max_pixels:
+        size = f"{context.width} x {context.height}"
+        raise ItemError(
+            "probe.too_large", f"{name}: {size} > {max_pixels} pixels", status="rejected"
+        )
+    return stream
+
+
+def check_complete(stream: VideoStream, file: int, name: str) -> None:
     """Refuse a file (``probe.truncated``) that ends before the last frame of its index."""
-    size = path.stat().st_size
+    size = os.fstat(file).st_size
     end = max((entry.pos + entry.size for entry in stream.index_entries), default=0)
     if end > size:
-        raise ItemError("probe.truncated", f"{path} has {size} bytes, its index needs {end}")
+        raise ItemError("probe.truncated", f"{name} has {size} bytes, its index needs {end}")
 
 
 def frame_rate(stream: VideoStream) -> float:
     """Frames per second, on average over the file."""
-    rate = stream.average_rate or stream.guessed_rate
-    return float(rate) if rate and rate > 0 else 25.0  # FFmpeg's own rate where none is stored
+    for rate in (stream.average_rate, stream.guessed_rate):
+        if rate and _MIN_RATE <= rate <= _MAX_RATE:
+            return float(rate)
+    return 25.0  # FFmpeg's own rate where none is stored
 
 
 def duration_seconds(container: InputContainer, stream: VideoStream) -> float:
     """The stream's length where it is told, else the whole file's; 0 where neither is."""
-    if stream.duration and stream.time_base:
+    if stream.duration and stream.duration > 0 and stream.time_base:
         return float(stream.duration * stream.time_base)
     tagged = tagged_duration(stream)
     if tagged:
         return tagged
-    return container.duration / av.time_base if container.duration else 0.0
+    return max(0.0, container.duration / av.time_base) if container.duration else 0.0
 
 
 def tagged_duration(stream: VideoStream) -> float:

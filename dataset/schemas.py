@@ -58,6 +58,14 @@ SCHEMAS: dict[str, pa.Schema] = {
         ("tags", pa.list_(pa.string())),
         ("video_id", pa.string()),  # the platform's own
         ("labels", pa.string()),  # JSON object of the manifest's label_* columns
+        ("container", pa.string()),
+        ("pixel_format", pa.string()),
+        ("interlaced", pa.bool_()),
+        ("hdr", pa.string()),  # "pq", "hlg" or empty
+        ("alpha", pa.bool_()),
+        ("variable_rate", pa.bool_()),
+        ("has_audio", pa.bool_()),
+        ("video_streams", pa.int32()),
     ),
     "clips": _table(
         ("clip_id", pa.string()),
