@@ -18,7 +18,10 @@ from dataset.durable import sync
 from dataset.errors import ItemError
 from dataset.video import VideoProbe, probe_video
 
-_PROBED = ("width", "height", "fps", "frames", "duration_seconds", "codec")
+_PROBED = (
+    *("width", "height", "fps", "frames", "duration_seconds", "codec", "container"),
+    *("pixel_format", "interlaced", "hdr", "alpha", "variable_rate", "has_audio", "video_streams"),
+)
 _FROM_MANIFEST = ("source_id", "licence", "consent", "start_seconds", "end_seconds")
 
 
