@@ -16,7 +16,8 @@ from curation.people.mediapipe import PeopleSettings
 from curation.select import SelectSettings
 from dataset.settings import Settings
 from inference.animate import AnimateSettings
-from pipeline.settings import JobSettings, ModelSettings
+from pipeline.model_settings import ModelSettings
+from pipeline.settings import JobSettings
 from rendering.render import RenderSettings
 from training.champ.schedule import ScheduleSettings
 from training.champ.settings import NetworkSettings

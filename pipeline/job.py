@@ -1,37 +1,30 @@
 """A job: the items of one table that another table lacks, run through a stage, committed once.
 
-Resume is an anti-join on key and recipe; a commit is one Delta transaction after the shard files
-are durable. Two tables cannot commit as one: the output table is the truth about success,
-``outcomes`` is written after it and reconciled with it when a job starts.
+Items stream through: the workers hold those in flight, the driver a few batches ahead of them. A
+commit is one Delta transaction after the shard files are durable (pipeline/resume.py has what
+happens when a job is killed between two).
 """
 
 from __future__ import annotations
 
 import fcntl
 import hashlib
+import itertools
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sized
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from dataset.outcomes import (
-    STATUSES,
-    Outcome,
-    append_outcomes,
-    finished_keys,
-    read_outcomes,
-)
-from dataset.tables import commit, read_table
+from dataset.outcomes import append_outcomes
+from dataset.tables import commit
+from pipeline.resume import Past, read_past, reconcile
 from pipeline.runner import ray_session, run_in_process, run_on_ray
 from pipeline.settings import JobSettings
 from pipeline.stage import BatchResult, Item, StageSpec
-
-FINAL = ("ok", "rejected")
-"""Outcomes that another attempt would not change."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +36,7 @@ class RunOptions:
     in_process: bool = False
     dry_run: bool = False
     retry_failed: bool = False
+    retry_reasons: frozenset[str] | None = None  # of failed items only those; None: all
     quiet: bool = False
 
 
@@ -55,44 +49,84 @@ class JobSummary:
     items: int
     already_done: int
     statuses: dict[str, int]
+    deferred: dict[str, int]  # items that have to wait, by kind; they have no outcome
     seconds: float
 
     def __str__(self) -> str:
         did = ", ".join(f"{count} {status}" for status, count in sorted(self.statuses.items()))
-        return (
+        text = (
             f"{self.job} [{self.recipe}]: {self.items} items, {self.already_done} done before, "
             f"{did or 'nothing to do'} in {self.seconds:.1f} s"
         )
+        if self.deferred:
+            kinds = ", ".join(sorted(self.deferred))
+            text += f"; {sum(self.deferred.values())} wait ({kinds}): run again later"
+        return text
 
 
-def run_job(spec: StageSpec, items: Sequence[Item], options: RunOptions) -> JobSummary:
-    """Run the items that have no outcome yet under the job's recipe; safe to kill and to repeat."""
+def run_job(spec: StageSpec, items: Iterable[Item], options: RunOptions) -> JobSummary:
+    """Run the items that have no outcome yet under the job's recipe; safe to kill and to repeat.
+
+    Args:
+        spec: The stage, and the table that its rows go to.
+        items: Read once, as workers take them; each key once. A container with a length gives a
+            progress bar with an end (``TableRows`` for the rows of a table).
+        options: How to run.
+    """
     started = time.monotonic()
     with dataset_lock(spec.root, spec.job):
-        _reconcile(spec)
-        statuses = FINAL if options.retry_failed else STATUSES
-        done = finished_keys(spec.root, spec.job, spec.recipe, statuses=statuses)
-        pending = [item for item in items if str(item[spec.key]) not in done]
-        counts: Counter[str] = Counter()
+        reconcile(spec)
+        past = read_past(
+            spec, retry_failed=options.retry_failed, retry_reasons=options.retry_reasons
+        )
+        pending = _Pending(spec.key, items, past)
+        statuses: Counter[str] = Counter()
+        deferred: Counter[str] = Counter()
         if options.dry_run:
-            counts["to do"] = len(pending)
-        elif pending:
-            committer = _Committer(spec, options.settings.commit_seconds)
-            for result in _progress(spec, pending, options):
-                counts.update(outcome.status for outcome in result.outcomes)
+            statuses["to do"] = sum(1 for _ in pending)
+        else:
+            committer = _Committer(spec, past.attempts, options.settings.commit_seconds)
+            for result in _with_progress(spec, pending, options):
+                statuses.update(outcome.status for outcome in result.outcomes)
+                deferred.update(result.deferred)
                 committer.add(result)
             committer.flush()
     return JobSummary(
         job=spec.job,
         recipe=spec.recipe,
-        items=len(items),
-        already_done=len(items) - len(pending),
-        statuses=dict(counts),
+        items=pending.seen,
+        already_done=pending.done,
+        statuses=dict(statuses),
+        deferred=dict(deferred),
         seconds=time.monotonic() - started,
     )
 
 
-def _progress(spec: StageSpec, pending: list[Item], options: RunOptions) -> Iterator[BatchResult]:
+class _Pending:
+    """The items that are not done yet, one at a time, and how many of each have been seen."""
+
+    def __init__(self, key: str, items: Iterable[Item], past: Past) -> None:
+        self._key, self._items, self._past = key, items, past
+        self.seen = self.done = 0
+
+    def expected(self) -> int | None:
+        """About how many wait; None where the items do not tell how many they are."""
+        if not isinstance(self._items, Sized):
+            return None
+        return max(0, len(self._items) - len(self._past.done))
+
+    def __iter__(self) -> Iterator[Item]:
+        for item in self._items:
+            self.seen += 1
+            if str(item[self._key]) in self._past.done:
+                self.done += 1
+            else:
+                yield item
+
+
+def _with_progress(
+    spec: StageSpec, pending: _Pending, options: RunOptions
+) -> Iterator[BatchResult]:
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -102,36 +136,45 @@ def _progress(spec: StageSpec, pending: list[Item], options: RunOptions) -> Iter
     )
     told: Counter[str] = Counter()
     with Progress(*columns, disable=options.quiet) as bar:
-        task = bar.add_task(spec.job, total=len(pending), told="")
+        task = bar.add_task(spec.job, total=pending.expected(), told="")
         for result in _results(spec, pending, options):
             told.update(outcome.reason or outcome.status for outcome in result.outcomes)
+            told.update(result.deferred)
             text = " ".join(f"{name} {count}" for name, count in told.most_common(4))
-            bar.update(task, advance=len(result.outcomes), told=text)
+            bar.update(task, advance=len(result.outcomes) + len(result.deferred), told=text)
             yield result
 
 
-def _results(spec: StageSpec, pending: list[Item], options: RunOptions) -> Iterator[BatchResult]:
-    size = _batch_size(len(pending), options.settings)
-    batches = [pending[i : i + size] for i in range(0, len(pending), size)]
-    if options.in_process:
-        yield from run_in_process(spec, batches, options.settings)
+def _results(spec: StageSpec, pending: _Pending, options: RunOptions) -> Iterator[BatchResult]:
+    batches = _batches(pending, _batch_size(pending.expected(), options.settings))
+    first = next(batches, None)
+    if first is None:  # neither a Ray nor a stage is started for nothing
         return
-    with ray_session(options.address):
-        yield from run_on_ray(spec, batches, options.settings)
+    batches = itertools.chain([first], batches)
+    if options.in_process:
+        yield from run_in_process(spec, batches)
+        return
+    with ray_session(options.address) as is_local:
+        yield from run_on_ray(spec, batches, options.settings, may_grow=not is_local)
 
 
-def _batch_size(items: int, settings: JobSettings) -> int:
+def _batches(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
+    waiting = iter(items)
+    while batch := list(itertools.islice(waiting, size)):
+        yield batch
+
+
+def _batch_size(items: int | None, settings: JobSettings) -> int:
     """Few items are spread one a batch, so that every worker has some and progress is seen."""
-    return max(1, min(settings.items_per_shard, items // 16))
+    size = settings.items_per_shard
+    return size if items is None else max(1, min(size, items // 16))
 
 
 class _Committer:
     """Commits shards and then outcomes, in batches; what was killed in between is redone."""
 
-    def __init__(self, spec: StageSpec, every_seconds: float) -> None:
-        self._spec, self._every = spec, every_seconds
-        past = read_outcomes(spec.root, spec.job, spec.recipe)
-        self._attempts = {outcome.key: outcome.attempts for outcome in past}
+    def __init__(self, spec: StageSpec, attempts: Mapping[str, int], every_seconds: float) -> None:
+        self._spec, self._attempts, self._every = spec, attempts, every_seconds
         self._waiting: list[BatchResult] = []
         self._last = time.monotonic()
 
@@ -153,24 +196,6 @@ class _Committer:
             commit(self._spec.root, self._spec.table, shards, app=f"{self._spec.job}-{digest}")
         append_outcomes(self._spec.root, outcomes)
         self._waiting, self._last = [], time.monotonic()
-
-
-def _reconcile(spec: StageSpec) -> None:
-    """Write the outcomes of rows that were committed just before a job was killed."""
-    rows = read_table(spec.root, spec.table, columns=[spec.key], recipe=spec.recipe)
-    committed = set(rows.column(spec.key).to_pylist())
-    missing = sorted(committed - finished_keys(spec.root, spec.job, spec.recipe))
-    append_outcomes(spec.root, [_recovered(spec, key) for key in missing])
-
-
-def _recovered(spec: StageSpec, key: str) -> Outcome:
-    return Outcome(
-        key=key,
-        job=spec.job,
-        recipe=spec.recipe,
-        status="ok",
-        message="found committed when the job was started again",
-    )
 
 
 @contextmanager

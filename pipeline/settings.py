@@ -1,14 +1,10 @@
-"""Settings of the pipeline itself: how jobs run, and where the networks come from."""
+"""How jobs run."""
 
 from __future__ import annotations
-
-from pathlib import Path
 
 from pydantic import Field
 
 from dataset.settings import Settings
-from training.champ.autoencoder import VaeSettings
-from training.champ.image_encoder import ImageEncoderSettings
 
 
 class JobSettings(Settings):
@@ -35,31 +31,19 @@ class JobSettings(Settings):
     attempts: int = Field(
         default=3,
         ge=1,
-        description="How often an item may kill its worker before it is quarantined",
+        description="Workers that an item may kill, alone with it, before it is quarantined",
     )
     commit_seconds: float = Field(
         default=5.0, ge=0, description="At least so long between two commits"
     )
-
-
-class ModelSettings(Settings):
-    """The networks that are not trained by stages 1 and 2."""
-
-    vae: Path | None = Field(
-        default=None,
-        description="Folder of a trained AutoencoderKL (sd-vae-ft-mse); none: DATASET/runs'",
+    resources: dict[str, dict[str, float]] = Field(
+        default={},
+        description="Custom resources of Ray that a worker of a job needs, by job, such as "
+        "{fetch: {download: 1}}: it then runs only on nodes that were given them",
     )
-    vae_sizes: VaeSettings = Field(
-        default=VaeSettings(), description="Sizes of the autoencoder that `train --stage vae` makes"
-    )
-    image_encoder: Path | None = Field(
-        default=None,
-        description="Folder of a CLIPVisionModelWithProjection (sd-image-variations); none: a "
-        "small one with random weights, and results say so",
-    )
-    image_encoder_sizes: ImageEncoderSettings = Field(
-        default=ImageEncoderSettings(), description="Sizes of that small one"
-    )
-    start_from: Path | None = Field(
-        default=None, description="Network folder that stage 1 starts from; none: new weights"
+    start_seconds: float = Field(
+        default=900.0,
+        ge=0,
+        description="How long a cluster may have no node with room for a worker, before the job "
+        "gives up; an autoscaler takes minutes to start one",
     )

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
+import itertools
+import secrets
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from dataset.errors import ItemError
+from dataset.errors import ItemDeferredError, ItemError
 from dataset.outcomes import Outcome
 from dataset.tables import ShardFile, write_shard
+from pipeline.versions import code_versions
 
 Item = dict[str, Any]
 
@@ -30,7 +32,7 @@ class Stage(Protocol):
 
 
 class StageDefectError(RuntimeError):
-    """A stage raised something else than ItemError: a defect in the code, with the item's key."""
+    """A stage raised what no stage may raise: a defect in the code, with the item's key."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +53,7 @@ class BatchResult:
 
     shard: ShardFile | None
     outcomes: list[Outcome]
+    deferred: list[str] = field(default_factory=list)  # a kind for each item that has to wait
 
 
 class StageWorker:
@@ -59,6 +62,10 @@ class StageWorker:
     def __init__(self, spec: StageSpec) -> None:
         self.spec = spec
         self.stage = spec.make()
+        # A worker cut off from its driver may still be writing when another one redoes its batch:
+        # names of its own keep it from replacing a file that has been committed since.
+        prefix = f"{spec.job}-{spec.recipe}-{secrets.token_hex(8)}"
+        self._names = (f"{prefix}-{number:06d}" for number in itertools.count())
         try:
             self.stage.load()
         except Exception as error:
@@ -66,36 +73,40 @@ class StageWorker:
                 f"{spec.job} cannot start: {type(error).__name__}: {error}"
             ) from error
 
+    def ready(self) -> None:
+        """Answers when the stage is loaded."""
+
     def run(self, batch: Sequence[Item]) -> BatchResult:
         """Process every item, write the rows of those that succeeded as one shard.
 
         Raises:
-            StageDefectError: The stage raised something else than ItemError.
+            StageDefectError: The stage raised something else than ItemError, ItemDeferredError.
         """
-        outcomes: list[Outcome] = []
-        rows = self._rows(batch, outcomes)
+        result = BatchResult(shard=None, outcomes=[])
+        rows = self._rows(batch, result)
         first = next(rows, None)
         if first is None:
-            return BatchResult(shard=None, outcomes=outcomes)
-        spec = self.spec
-        shard = write_shard(
-            spec.root, spec.table, _chain(first, rows), name=shard_name(spec, batch)
-        )
-        return BatchResult(shard=shard, outcomes=outcomes)
+            return result
+        rows = itertools.chain([first], rows)
+        shard = write_shard(self.spec.root, self.spec.table, rows, name=next(self._names))
+        return BatchResult(shard=shard, outcomes=result.outcomes, deferred=result.deferred)
 
-    def _rows(self, batch: Sequence[Item], outcomes: list[Outcome]) -> Iterator[Item]:
+    def _rows(self, batch: Sequence[Item], result: BatchResult) -> Iterator[Item]:
         for item in batch:
             key, started = str(item[self.spec.key]), time.monotonic()
             status, reason, message, rows = "ok", "", "", []
             try:
                 rows = list(self.stage.process(item))
+            except ItemDeferredError as error:
+                result.deferred.append(error.kind)
+                continue
             except ItemError as error:
                 status, reason, message = error.status, error.kind, error.message
             except Exception as error:
                 raise StageDefectError(
                     f"{self.spec.job} broke on {key!r}: {type(error).__name__}: {error}"
                 ) from error
-            outcomes.append(
+            result.outcomes.append(
                 Outcome(
                     key=key,
                     job=self.spec.job,
@@ -105,17 +116,7 @@ class StageWorker:
                     message=message,
                     attempts=1,
                     seconds=time.monotonic() - started,
+                    versions=code_versions(),
                 )
             )
             yield from ({**row, "recipe": self.spec.recipe} for row in rows)
-
-
-def shard_name(spec: StageSpec, batch: Sequence[Item]) -> str:
-    """The name of the shard of these items: the same items make the same name."""
-    digest = hashlib.sha256("\n".join(str(item[spec.key]) for item in batch).encode())
-    return f"{spec.job}-{spec.recipe}-{digest.hexdigest()[:16]}"
-
-
-def _chain(first: Item, rest: Iterator[Item]) -> Iterator[Item]:
-    yield first
-    yield from rest

@@ -12,6 +12,7 @@ from inference.evaluate import EvaluateStage
 from inference.manifest import read_animation_manifest
 from pipeline.job import JobSummary, run_job
 from pipeline.recipes import animate_recipe, evaluate_recipe, render_recipe
+from pipeline.resume import TableRows
 from pipeline.stage import StageSpec
 from pipeline.workspace import Workspace
 
@@ -65,8 +66,8 @@ def evaluate(workspace: Workspace, *, checkpoint: Path, vae: Path) -> JobSummary
         root=root,
         recipe=evaluate_recipe(animations),
     )
-    rows = read_table(root, "animations", recipe=animations).to_pylist()
-    return run_job(spec, rows, workspace.options)
+    rows = read_table(root, "animations", recipe=animations)
+    return run_job(spec, TableRows(rows), workspace.options)
 
 
 def _check_names(rows: list[dict[str, Any]], made: list[dict[str, Any]]) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from dataset.tables import read_table
 from pipeline.job import JobSummary, run_job
 from pipeline.recipes import encode_recipe, render_recipe
+from pipeline.resume import TableRows
 from pipeline.stage import StageSpec
 from pipeline.workspace import Workspace
 from training.latents import EncodeStage
@@ -18,7 +19,7 @@ def encode(workspace: Workspace, vae: Path) -> JobSummary:
     root, config = workspace.root, workspace.config
     rendered = render_recipe(config)
     columns = ["clip_id", "recipe"]
-    rows = read_table(root, "guidance", columns=columns, recipe=rendered).to_pylist()
+    rows = read_table(root, "guidance", columns=columns, recipe=rendered)
     spec = StageSpec(
         make=partial(
             EncodeStage,
@@ -35,4 +36,4 @@ def encode(workspace: Workspace, vae: Path) -> JobSummary:
         root=root,
         recipe=encode_recipe(config, vae),
     )
-    return run_job(spec, rows, workspace.options)
+    return run_job(spec, TableRows(rows), workspace.options)

@@ -9,11 +9,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from dataset.errors import ItemError
+from dataset.errors import ItemDeferredError, ItemError
 
 
 class ObedientStage:
-    """Does to each item what its ``do`` says: ok, two, none, reject, fail, defect, die."""
+    """Does to each item what its ``do`` says: ok, two, none, reject, fail, fail_otherwise, defer,
+    die, die_once, defect. Writes down what it took up, and which node's process started it.
+    """
 
     name = "obedient"
     version = 1
@@ -28,17 +30,21 @@ class ObedientStage:
 
     def process(self, item: dict[str, Any]) -> Iterator[dict[str, Any]]:
         with self.log.open("a") as handle:
-            handle.write(f"{item['clip_id']}\n")
+            handle.write(f"{item['clip_id']} {os.getppid()}\n")
         time.sleep(self.seconds)
         what = item.get("do", "ok")
-        if what == "die":
+        mark = self.log.with_name(f"died-{item['clip_id']}")
+        if what == "die" or (what == "die_once" and not mark.exists()):
+            mark.touch()
             ctypes.string_at(0)  # a real segmentation fault
         if what == "defect":
             raise ZeroDivisionError("one over none")
-        if what in ("reject", "fail"):
+        if what in ("reject", "fail", "fail_otherwise"):
             status = "rejected" if what == "reject" else "failed"
             raise ItemError(f"test.{what}", "as told", status=status)
-        for number in range({"ok": 1, "two": 2, "none": 0}[what]):
+        if what == "defer":
+            raise ItemDeferredError("test.paused", "not now")
+        for number in range({"ok": 1, "two": 2, "none": 0, "die_once": 1}[what]):
             yield {"clip_id": item["clip_id"], "source_id": f"{number}", "selected": True}
 
 
@@ -47,3 +53,16 @@ class UnloadableStage(ObedientStage):
 
     def load(self) -> None:
         raise FileNotFoundError("no weights here")
+
+
+class CrashingStage(ObedientStage):
+    """Takes its worker down while it loads."""
+
+    def load(self) -> None:
+        ctypes.string_at(0)
+
+
+class GpuStage(ObedientStage):
+    """Wants more GPUs than there are."""
+
+    gpus = 1000.0
