@@ -23,10 +23,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from dataset.denied import read_denied
 from dataset.durable import sync
 from dataset.errors import ItemError
+from dataset.locks import dataset_lock
 from dataset.outcomes import Outcome, append_outcomes, read_outcomes
 from dataset.tables import newest_recipe, read_row, read_table
 from pipeline.champ_layout import CLIP_FILE, ROW_COLUMNS, write_clip
-from pipeline.job import dataset_lock
 
 JOB = "export"
 _TOLD_OF_SOURCE = ("platform", "url", "licence", "consent", "content_sha256")

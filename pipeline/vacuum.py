@@ -6,12 +6,12 @@ running job may be about to name them.
 
 from __future__ import annotations
 
-import fcntl
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from curation.partials import sweep_partial_downloads
+from dataset.locks import sweep_locks
 from dataset.schemas import SCHEMAS
 from dataset.tables import read_table, sweep_orphans
 
@@ -30,9 +30,7 @@ def vacuum(root: Path, *, older_than_seconds: float) -> Iterator[Path]:
     yield from _sweep(root / "files", _named(root, "videos", "path"), newest)
     named = _named(root, "animations", "video_path") | _named(root, "animations", "frames_path")
     yield from _sweep(root / "outputs", named, newest)
-    for lock in _old(root / ".locks", newest):
-        if _unlink_free(lock):
-            yield lock
+    yield from sweep_locks(root, older_than_seconds=older_than_seconds)
 
 
 def _named(root: Path, table: str, column: str) -> set[Path]:
@@ -53,14 +51,3 @@ def _old(folder: Path, newest: float) -> list[Path]:
     files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
     shown = [p for p in files if not any(part[0] == "." for part in p.relative_to(folder).parts)]
     return [path for path in shown if path.stat().st_mtime <= newest]
-
-
-def _unlink_free(lock: Path) -> bool:
-    """Remove a lock file unless somebody holds it."""
-    with lock.open("r") as handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        lock.unlink()
-    return True
