@@ -27,7 +27,9 @@ jobs_app = typer.Typer()
 @jobs_app.command()
 def fetch(
     dataset: DatasetArg,
-    manifest: Annotated[Path, typer.Argument(help="CSV, JSON Lines or Parquet of sources.")],
+    manifest: Annotated[
+        Path, typer.Argument(help="CSV, JSON Lines or Parquet of sources, or a folder of videos.")
+    ],
     config: ConfigOpt = None,
     set_: SetOpt = None,
     address: AddressOpt = None,
@@ -38,14 +40,46 @@ def fetch(
     """Bring source videos into the dataset: the `videos` table and content-addressed files.
 
     The manifest has the columns `source_id`, `url` or `path`, `platform`, `licence`, `consent`, and
-    may have `start_seconds`, `end_seconds`. URLs are http(s) to public addresses; pages of YouTube,
-    TikTok, Bilibili and Xiaohongshu go through yt-dlp. What cannot be fetched becomes a `failed` or
-    `rejected` row of `outcomes` with its reason, and the job goes on.
+    may have `start_seconds`, `end_seconds`, `headers`, `label_*`. URLs are http(s) to public
+    addresses; pages of YouTube, TikTok, Douyin, Bilibili and Xiaohongshu go through yt-dlp. What
+    cannot be fetched becomes a `failed` or `rejected` row of `outcomes` with its reason, and the
+    job goes on; what waits for a platform that blocks is taken up by the next run.
     """
     from pipeline.jobs.fetch import fetch as run
 
     workspace = open_workspace(dataset, config, set_, address, in_process, dry_run, retry_failed)
     print(run(workspace, manifest))
+
+
+@jobs_app.command()
+def retry(
+    dataset: DatasetArg,
+    only: Annotated[
+        str,
+        typer.Option(help="transient, permanent, blocked, all, or a reason like fetch.http_404."),
+    ] = "transient",
+    config: ConfigOpt = None,
+    set_: SetOpt = None,
+    address: AddressOpt = None,
+    in_process: InProcessOpt = False,
+    dry_run: DryRunOpt = False,
+) -> None:
+    """Fetch failed sources again, without their manifest: by default those that failed in passing.
+
+    `transient` is what time may heal (stalls, cut connections, server errors), `blocked` what a
+    platform refused for a while or what was put off meanwhile, `permanent` the rest (removed,
+    private, no video). Unfinished downloads go on where they stopped.
+    """
+    from pipeline.jobs.fetch import retry as run
+
+    workspace = open_workspace(dataset, config, set_, address, in_process, dry_run)
+    summary, unusable = run(workspace, only)
+    print(summary)
+    if unusable:
+        print(
+            f"{unusable} more had signed addresses, which are not kept: "
+            "champ fetch with their manifest and --retry-failed"
+        )
 
 
 @jobs_app.command()
