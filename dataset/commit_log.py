@@ -1,18 +1,18 @@
 """The files of a table's log: what the table library leaves to whoever stores them.
 
 It neither syncs what it writes nor notices an entry that a power cut left empty or torn, which
-would hide rows or make the table impossible to open.
+would hide rows or make the table impossible to open. In an object store an entry is put whole.
 """
 
 from __future__ import annotations
 
 import json
 import re
-import time
 from pathlib import Path
 
 from dataset.durable import sync
 from dataset.faults import fault_point
+from dataset.storage import Location, delete_file, files_in
 
 _NUMBERED = re.compile(r"(\d{20})\.(json|checkpoint.*\.parquet)")
 _ABANDONED_SECONDS = 60.0  # a commit stages its entry for some milliseconds
@@ -50,22 +50,21 @@ def sync_log(folder: Path) -> None:
     for entry in [*changed, log / "_last_checkpoint"]:  # concurrent writers may have added some
         if entry.is_file():
             sync(entry)
-    fault_point("commit.entry_synced")
     for place in (log, folder, folder.parent):
         sync(place)
 
 
-def remove_older_entries(folder: Path, version: int) -> None:
+def remove_older_entries(folder: Location, version: int) -> None:
     """Remove entries and checkpoints below a checkpoint, and what killed commits staged."""
     log = folder / "_delta_log"
-    for path in sorted(log.iterdir()):
-        numbered = _NUMBERED.fullmatch(path.name)
+    for file in files_in(log):
+        numbered = _NUMBERED.fullmatch(file.path.name)
         if numbered is None:
-            staged = path.is_file() and path.name != "_last_checkpoint"
-            gone = staged and path.stat().st_mtime < time.time() - _ABANDONED_SECONDS
+            gone = file.path.name != "_last_checkpoint" and file.age_seconds > _ABANDONED_SECONDS
         else:
             gone = int(numbered[1]) < version
         if gone:
-            path.unlink(missing_ok=True)
+            delete_file(file.path)
             fault_point("log.entry_removed")
-    sync(log)
+    if isinstance(log, Path):
+        sync(log)

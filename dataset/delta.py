@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, Field, Schema, Transaction
@@ -19,13 +20,23 @@ from deltalake.transaction import AddAction, RemoveAction
 
 from dataset.commit_log import check_newest_entry, has_log, remove_older_entries, sync_log
 from dataset.faults import fault_point
+from dataset.leases import Fence
+from dataset.object_store import client_options
 from dataset.shards import ShardFile
+from dataset.storage import Location
 
 _ATTEMPTS = 50
+_TRIES = 5
 _LIBRARY_RETRIES = 200
+_CHECKPOINT_EVERY = "10"  # commits, in an object store: opening a table reads every entry since
 
+_Read = TypeVar("_Read")
 LiveFiles = Mapping[str, Mapping[str, object]]
 """The committed files of a table by path, each with what the log says of it."""
+
+
+class LockLostError(RuntimeError):
+    """Another process took this one's lease over: what this one commits is refused."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,25 +47,24 @@ class Change:
     removed: Sequence[str] = ()  # paths relative to the table's folder
 
 
-def live_files_of(folder: Path) -> LiveFiles:
+def live_files_of(folder: Location) -> LiveFiles:
     """What is committed; empty when the folder is no table yet."""
-    handle = _open(folder)
-    return {} if handle is None else _live(handle)
+    return _look(folder, _live) or {}
 
 
-def newest_transaction(folder: Path, app: str) -> int | None:
+def newest_transaction(folder: Location, app: str) -> int | None:
     """The newest transaction number of ``app`` in a table; ``None`` where there is none."""
-    handle = _open(folder)
-    return None if handle is None else handle.transaction_version(app)
+    return _look(folder, lambda handle: handle.transaction_version(app))
 
 
 def transact(
-    folder: Path,
+    folder: Location,
     schema: pa.Schema,
     plan: Callable[[LiveFiles], Change],
     *,
     app: str,
     version: int = 1,
+    fence: Fence | None = None,
 ) -> bool:
     """Carry out one transaction, once; durable when this returns.
 
@@ -66,35 +76,37 @@ def transact(
             wrong.
         app: Names the writer or the work.
         version: The transaction's number under ``app``.
+        fence: The right to commit, where it can be lost.
 
     Returns:
         False when a transaction ``(app, version)``, or a newer one of ``app``, is there already.
+
+    Raises:
+        LockLostError: The table has seen a higher number of this fence.
     """
+    transactions = [Transaction(app, version)]
+    if fence is not None:
+        transactions.append(Transaction(fence.app, fence.number))
+    written = False
     for attempt in range(_ATTEMPTS):
-        handle = _open_or_create(folder, schema)
-        if _holds(handle, app, version):
-            return False
-        actions = _actions(plan(_live(handle)))
-        fault_point("commit.checked")
         try:
-            handle.create_write_transaction(
-                actions,
-                "append",
-                handle.schema(),
-                commit_properties=CommitProperties(
-                    app_transactions=[Transaction(app, version)],
-                    max_commit_retries=_LIBRARY_RETRIES,
-                ),
-            )
+            handle = _open_or_create(folder, schema)
+            if _holds(handle, app, version):
+                return written
+            _check_fence(handle, fence)
+            actions = _actions(plan(_live(handle)))
+            fault_point("commit.checked")
+            _write(handle, actions, transactions)
         except DeltaError as error:
-            if not _overtaken(error):
+            if not _overtaken(error) and attempt >= _TRIES:
                 raise
             time.sleep(min(0.01 * 2**attempt, 1.0))
             continue
+        written = True
         fault_point("commit.written")
-        sync_log(folder)
-        # An entry written below a checkpoint that was made meanwhile would never be read.
-        if _holds(_opened(folder), app, version):
+        _sync(folder)
+        # An entry below a checkpoint that was made meanwhile would never be read.
+        if (newest_transaction(folder, app) or 0) >= version:
             fault_point("commit.done")
             return True
     raise RuntimeError(
@@ -102,7 +114,16 @@ def transact(
     )
 
 
-def shorten_log(folder: Path) -> None:
+def raise_fence(folder: Location, schema: pa.Schema, fence: Fence | None) -> None:
+    """From now on the table refuses commits of those who held this lock before.
+
+    To be called before one looks what is there: nothing of theirs can be added afterwards.
+    """
+    if fence is not None:
+        transact(folder, schema, lambda _: Change(), app=fence.app, version=fence.number)
+
+
+def shorten_log(folder: Location) -> None:
     """Keep the present state as a checkpoint, and of the log nothing that is older.
 
     What the log said of files that are gone, the bounds of their keys among it, goes with it.
@@ -112,50 +133,89 @@ def shorten_log(folder: Path) -> None:
     if handle is None:
         return
     handle.create_checkpoint()
-    sync_log(folder)
+    _sync(folder)
     fault_point("log.checkpointed")
     remove_older_entries(folder, handle.version())
 
 
-def _open(folder: Path) -> DeltaTable | None:
+def _look(folder: Location, read: Callable[[DeltaTable], _Read]) -> _Read | None:
+    """What ``read`` makes of the newest state; None where there is no table.
+
+    A handle reads the log bit by bit, and meanwhile a takedown may shorten it: then once more.
+    """
+    for attempt in range(_TRIES):
+        try:
+            handle = _open(folder)
+            return None if handle is None else read(handle)
+        except (DeltaError, FileNotFoundError):
+            if attempt == _TRIES - 1:
+                raise
+            time.sleep(0.02 * 2**attempt)
+    raise AssertionError("the last try returns or raises")
+
+
+def _open(folder: Location) -> DeltaTable | None:
     """A handle on the table's newest state; ``None`` when it has no log yet."""
-    for attempt in range(_ATTEMPTS):
+    if isinstance(folder, Path):
         check_newest_entry(folder)
         if not has_log(folder):
             return None
-        try:
-            return DeltaTable(str(folder.resolve()))
-        except (DeltaError, FileNotFoundError):  # entries may go while the library reads them
-            if attempt == 4:
-                raise
-            time.sleep(0.02 * 2**attempt)
-    raise AssertionError("the last attempt returns or raises")
+    try:
+        return DeltaTable(_address(folder), storage_options=client_options())
+    except TableNotFoundError:
+        return None
 
 
-def _opened(folder: Path) -> DeltaTable:
-    handle = _open(folder)
-    if handle is None:
-        raise RuntimeError(f"the log of {folder} has gone while it was written to")
-    return handle
-
-
-def _open_or_create(folder: Path, schema: pa.Schema) -> DeltaTable:
+def _open_or_create(folder: Location, schema: pa.Schema) -> DeltaTable:
     for _ in range(_ATTEMPTS):
-        handle = _open(folder)
+        handle = _look(folder, lambda handle: handle)
         newer = [] if handle is None else _missing_fields(handle, schema)
         if handle is not None and not newer:
             return handle
-        folder.mkdir(parents=True, exist_ok=True)
         try:
             if handle is None:
-                DeltaTable.create(str(folder.resolve()), schema, mode="ignore")
+                _create(folder, schema)
             else:
                 handle.alter.add_columns(newer)
         except (CommitFailedError, DeltaError, TableNotFoundError):
             time.sleep(0.02)  # another process does so at this moment
             continue
-        sync_log(folder)
+        _sync(folder)
     raise RuntimeError(f"{folder} can be neither opened nor created; is it writable?")
+
+
+def _create(folder: Location, schema: pa.Schema) -> None:
+    settings = {}
+    if isinstance(folder, Path):
+        folder.mkdir(parents=True, exist_ok=True)
+    else:
+        settings = {"delta.checkpointInterval": _CHECKPOINT_EVERY}
+    DeltaTable.create(
+        _address(folder),
+        schema,
+        mode="ignore",
+        configuration=settings,
+        storage_options=client_options(),
+    )
+
+
+def _address(folder: Location) -> str:
+    return str(folder.resolve() if isinstance(folder, Path) else folder)
+
+
+def _sync(folder: Location) -> None:
+    if isinstance(folder, Path):
+        sync_log(folder)
+    fault_point("commit.entry_synced")
+
+
+def _check_fence(handle: DeltaTable, fence: Fence | None) -> None:
+    newest = None if fence is None else handle.transaction_version(fence.app)
+    if fence is not None and newest is not None and newest > fence.number:
+        raise LockLostError(
+            f"{fence.app}: process {newest} took over from this one, {fence.number}, which did not "
+            "renew its lease in time; start the job again"
+        )
 
 
 def _missing_fields(handle: DeltaTable, schema: pa.Schema) -> list[Field]:
@@ -172,6 +232,21 @@ def _live(handle: DeltaTable) -> LiveFiles:
 def _holds(handle: DeltaTable, app: str, version: int) -> bool:
     done = handle.transaction_version(app)
     return done is not None and done >= version
+
+
+def _write(
+    handle: DeltaTable,
+    actions: list[AddAction | RemoveAction],
+    transactions: list[Transaction],
+) -> None:
+    handle.create_write_transaction(
+        actions,
+        "append",
+        handle.schema(),
+        commit_properties=CommitProperties(
+            app_transactions=transactions, max_commit_retries=_LIBRARY_RETRIES
+        ),
+    )
 
 
 def _actions(change: Change) -> list[AddAction | RemoveAction]:

@@ -9,12 +9,12 @@ import hashlib
 import json
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from dataset.faults import fault_point
+from dataset.storage import Location
 from dataset.tables import commit, committed, read_table, write_shard
 
 STATUSES = ("ok", "rejected", "failed", "quarantined")
@@ -45,7 +45,7 @@ class Outcome:
 
 
 def append_outcomes(
-    root: Path, outcomes: Sequence[Outcome], *, app: str | None = None, version: int = 1
+    root: Location, outcomes: Sequence[Outcome], *, app: str | None = None, version: int = 1
 ) -> bool:
     """Commit outcomes in one transaction.
 
@@ -73,14 +73,16 @@ def append_outcomes(
     return done
 
 
-def read_outcomes(root: Path, job: str | None = None, recipe: str | None = None) -> list[Outcome]:
+def read_outcomes(
+    root: Location, job: str | None = None, recipe: str | None = None
+) -> list[Outcome]:
     """Outcomes of a job (or all) under a recipe (or all), in the order they were written."""
     rows = _rows(root, job, recipe).drop_columns(["created_at"])
     return [Outcome(**row) for row in rows.to_pylist()]
 
 
 def finished_keys(
-    root: Path, job: str, recipe: str, *, statuses: Collection[str] = STATUSES
+    root: Location, job: str, recipe: str, *, statuses: Collection[str] = STATUSES
 ) -> set[str]:
     """The keys whose newest outcome under this job and recipe has one of ``statuses``."""
     rows = _rows(root, job, recipe)
@@ -90,7 +92,7 @@ def finished_keys(
     return {key for key, status in newest.items() if status in statuses}
 
 
-def _rows(root: Path, job: str | None, recipe: str | None) -> pa.Table:
+def _rows(root: Location, job: str | None, recipe: str | None) -> pa.Table:
     """Rows of the table, oldest first."""
     rows = read_table(root, "outcomes", recipe=recipe)
     if job is not None:

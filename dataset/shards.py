@@ -12,6 +12,7 @@ import json
 import os
 import re
 import secrets
+import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -23,7 +24,10 @@ import pyarrow.parquet as pq
 from dataset.durable import sync
 from dataset.errors import ItemError
 from dataset.faults import fault_point
+from dataset.object_store import ObjectPath, put_object
 from dataset.schemas import KEYS, MEDIA_COLUMNS, SCHEMAS
+from dataset.scratch import scratch_folder
+from dataset.storage import Location, file_status, parquet_source
 
 _NARROW_GROUP_ROWS = 8192
 _SAFE_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,199}")
@@ -53,7 +57,7 @@ def narrow_columns(table: str) -> list[str]:
 
 
 def write_parquet(
-    folder: Path, table: str, rows: Iterable[Mapping[str, object]], *, name: str
+    folder: Location, table: str, rows: Iterable[Mapping[str, object]], *, name: str
 ) -> ShardFile:
     """Write rows as ``folder/name.parquet``; one row is in memory at a time for media tables.
 
@@ -68,7 +72,9 @@ def write_parquet(
     return write_groups(folder, table, groups, name=name)
 
 
-def write_groups(folder: Path, table: str, groups: Iterable[pa.Table], *, name: str) -> ShardFile:
+def write_groups(
+    folder: Location, table: str, groups: Iterable[pa.Table], *, name: str
+) -> ShardFile:
     """Write Arrow tables of the table's schema as ``folder/name.parquet``, a row group each.
 
     Raises:
@@ -76,6 +82,53 @@ def write_groups(folder: Path, table: str, groups: Iterable[pa.Table], *, name: 
     """
     if not _SAFE_NAME.fullmatch(name):
         raise ValueError(f"a shard name has letters, digits, '.', '_' and '-' only, got {name!r}")
+    if isinstance(folder, Path):
+        path = _write_to_disk(folder, table, groups, name)
+    else:
+        path = _write_to_store(folder, table, groups, name)
+    fault_point("shard.done")
+    return describe(folder, table, path)
+
+
+def read_groups(path: Location, table: str) -> Iterator[pa.Table]:
+    """A shard's row groups one by one, with the table's present columns (null where older).
+
+    Raises:
+        ItemError: ``shard.damaged``: the file's content is not what was written.
+    """
+    try:
+        with pq.ParquetFile(parquet_source(path), page_checksum_verification=True) as file:
+            for group in range(file.num_row_groups):
+                yield _with_all_columns(file.read_row_group(group), table)
+    except (OSError, pa.ArrowInvalid) as error:
+        raise ItemError("shard.damaged", f"{path}: {error}") from error
+
+
+def describe(folder: Location, table: str, path: str) -> ShardFile:
+    """What a transaction must say of a shard file, read from the file itself."""
+    footer = pq.read_metadata(parquet_source(folder / path))
+    status = file_status(folder / path)
+    return ShardFile(
+        path=path,
+        size_bytes=status.size_bytes,
+        rows=footer.num_rows,
+        stats_json=json.dumps(_statistics(footer, table), sort_keys=True),
+        modified_ms=status.modified_ms,
+    )
+
+
+def groups_with(file: pq.ParquetFile, column: str, *values: str) -> list[int]:
+    """The row groups that may hold one of ``values``, by the bounds in the file's footer."""
+    position = file.schema_arrow.get_field_index(column)
+    found = []
+    for group in range(file.num_row_groups):
+        bounds = file.metadata.row_group(group).column(position).statistics
+        if any(_may_hold(bounds, value) for value in values):
+            found.append(group)
+    return found
+
+
+def _write_to_disk(folder: Path, table: str, groups: Iterable[pa.Table], name: str) -> str:
     folder.mkdir(parents=True, exist_ok=True)
     temporary = folder / f".{name}.{os.getpid()}.{secrets.token_hex(4)}.tmp"
     final = folder / f"{name}.parquet"
@@ -89,47 +142,19 @@ def write_groups(folder: Path, table: str, groups: Iterable[pa.Table], *, name: 
         sync(folder)
     finally:
         temporary.unlink(missing_ok=True)
-    fault_point("shard.done")
-    return describe(folder, table, final.name)
+    return final.name
 
 
-def read_groups(path: Path, table: str) -> Iterator[pa.Table]:
-    """A shard's row groups one by one, with the table's present columns (null where older).
-
-    Raises:
-        ItemError: ``shard.damaged``: the file's content is not what was written.
-    """
-    try:
-        with pq.ParquetFile(path, page_checksum_verification=True) as file:
-            for group in range(file.num_row_groups):
-                yield _with_all_columns(file.read_row_group(group), table)
-    except (OSError, pa.ArrowInvalid) as error:
-        raise ItemError("shard.damaged", f"{path}: {error}") from error
-
-
-def describe(folder: Path, table: str, path: str) -> ShardFile:
-    """What a transaction must say of a shard file, read from the file itself."""
-    file = folder / path
-    footer = pq.read_metadata(file)
-    status = file.stat()
-    return ShardFile(
-        path=path,
-        size_bytes=status.st_size,
-        rows=footer.num_rows,
-        stats_json=json.dumps(_statistics(footer, table), sort_keys=True),
-        modified_ms=status.st_mtime_ns // 1_000_000,
-    )
-
-
-def groups_with(file: pq.ParquetFile, column: str, *values: str) -> list[int]:
-    """The row groups that may hold one of ``values``, by the bounds in the file's footer."""
-    position = file.schema_arrow.get_field_index(column)
-    found = []
-    for group in range(file.num_row_groups):
-        bounds = file.metadata.row_group(group).column(position).statistics
-        if any(_may_hold(bounds, value) for value in values):
-            found.append(group)
-    return found
+def _write_to_store(folder: ObjectPath, table: str, groups: Iterable[pa.Table], name: str) -> str:
+    """Nothing can be locked there: a name of its own, so that no attempt replaces another's."""
+    final = folder / f"{name}.{secrets.token_hex(4)}.parquet"
+    with tempfile.TemporaryDirectory(prefix="shard-", dir=scratch_folder()) as place:
+        temporary = Path(place) / "rows.parquet"
+        _write_groups(temporary, table, groups)
+        fault_point("shard.written")
+        put_object(final, temporary)
+        fault_point("shard.renamed")
+    return final.name
 
 
 def _write_groups(path: Path, table: str, groups: Iterable[pa.Table]) -> None:

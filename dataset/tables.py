@@ -7,9 +7,8 @@ not fork a process that has used this module: spawn.
 
 from __future__ import annotations
 
-import time
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Any, TypeVar
 
 import pyarrow as pa
@@ -18,6 +17,7 @@ import pyarrow.parquet as pq
 
 from dataset.delta import Change, LiveFiles, live_files_of, newest_transaction, transact
 from dataset.errors import ItemError
+from dataset.leases import Fence
 from dataset.schemas import KEYS
 from dataset.shards import (
     ShardFile,
@@ -27,12 +27,13 @@ from dataset.shards import (
     table_schema,
     write_parquet,
 )
+from dataset.storage import Location, delete_file, files_in, is_file, parquet_source
 
 _Read = TypeVar("_Read")
 
 
 def write_shard(
-    root: Path, table: str, rows: Iterable[Mapping[str, object]], *, name: str
+    root: Location, table: str, rows: Iterable[Mapping[str, object]], *, name: str
 ) -> ShardFile:
     """Write rows as a file of the table that nobody sees before ``commit``.
 
@@ -43,13 +44,19 @@ def write_shard(
         ValueError: The name is already that of a committed file, or see ``write_parquet``.
     """
     folder = root / table
-    if f"{name}.parquet" in _live_files(root, table):
+    if any(_is_named(path, name) for path in _live_files(root, table)):
         raise ValueError(f"{table}/{name}.parquet is committed already; write under another name")
     return write_parquet(folder, table, rows, name=name)
 
 
 def commit(
-    root: Path, table: str, shards: Sequence[ShardFile], *, app: str, version: int = 1
+    root: Location,
+    table: str,
+    shards: Sequence[ShardFile],
+    *,
+    app: str,
+    version: int = 1,
+    fence: Fence | None = None,
 ) -> bool:
     """Make shard files part of the table in one transaction, durable when this returns.
 
@@ -60,6 +67,7 @@ def commit(
     Raises:
         ValueError: No shards, a file that is missing, was changed since it was written, or is in
             the table already.
+        LockLostError: Another process has taken over, see ``dataset.delta.transact``.
     """
     if not shards:
         raise ValueError("a commit needs at least one shard, got none")
@@ -68,17 +76,18 @@ def commit(
         _check_shards(root, table, shards, live)
         return Change(added=shards)
 
-    return transact(root / table, table_schema(table), plan, app=app, version=version)
+    schema = table_schema(table)
+    return transact(root / table, schema, plan, app=app, version=version, fence=fence)
 
 
-def committed(root: Path, table: str, *, app: str, version: int = 1) -> bool:
+def committed(root: Location, table: str, *, app: str, version: int = 1) -> bool:
     """Whether a transaction ``(app, version)``, or a newer one of ``app``, is in the table."""
     table_schema(table)  # refuses a table that does not exist
     done = newest_transaction(root / table, app)
     return done is not None and done >= version
 
 
-def live_files(root: Path, table: str, *, recipe: str | None = None) -> list[Path]:
+def live_files(root: Location, table: str, *, recipe: str | None = None) -> list[Location]:
     """The committed Parquet files, by name; empty when the table does not exist.
 
     With ``recipe`` only those that may hold rows of it; a file may hold rows of others beside.
@@ -91,7 +100,7 @@ def live_files(root: Path, table: str, *, recipe: str | None = None) -> list[Pat
 
 
 def read_table(
-    root: Path, table: str, *, columns: Sequence[str] | None = None, recipe: str | None = None
+    root: Location, table: str, *, columns: Sequence[str] | None = None, recipe: str | None = None
 ) -> pa.Table:
     """Rows of a table, of all recipes or of one.
 
@@ -113,7 +122,9 @@ def read_table(
 
     def read(live: LiveFiles) -> list[pa.Table]:
         return [
-            pq.read_table(root / table / path, columns=names, filters=rule, schema=schema)
+            pq.read_table(
+                parquet_source(root / table / path), columns=names, filters=rule, schema=schema
+            )
             for path, bounds in sorted(live.items())
             if recipe is None or _within(bounds, "recipe", recipe)
         ]
@@ -124,7 +135,7 @@ def read_table(
     )
 
 
-def newest_recipe(root: Path, table: str) -> str | None:
+def newest_recipe(root: Location, table: str) -> str | None:
     """The recipe of the row that was written last; ``None`` when there are no rows."""
     rows = read_table(root, table, columns=["recipe", "created_at"])
     newest = rows.sort_by([("created_at", "descending")]).slice(0, 1)
@@ -132,7 +143,7 @@ def newest_recipe(root: Path, table: str) -> str | None:
 
 
 def read_row(
-    root: Path, table: str, key: str, *, recipe: str | None = None, columns: Sequence[str]
+    root: Location, table: str, key: str, *, recipe: str | None = None, columns: Sequence[str]
 ) -> dict[str, Any]:
     """Columns of one row, reading no more than these columns of its row group.
 
@@ -155,8 +166,9 @@ def read_row(
         if not found:
             return None
         _, path, group, place = max(found)
+        source = parquet_source(root / table / path)
         try:
-            with pq.ParquetFile(root / table / path, page_checksum_verification=True) as file:
+            with pq.ParquetFile(source, page_checksum_verification=True) as file:
                 return file.read_row_group(group, columns=names).slice(place, 1).to_pylist()[0]
         except FileNotFoundError:
             raise
@@ -171,7 +183,7 @@ def read_row(
     return {name: row.get(name) for name in names}
 
 
-def sweep_orphans(root: Path, table: str, *, older_than_seconds: float) -> list[Path]:
+def sweep_orphans(root: Location, table: str, *, older_than_seconds: float) -> list[Location]:
     """Remove files of the table's folder that no commit names, and return their paths.
 
     Args:
@@ -179,24 +191,25 @@ def sweep_orphans(root: Path, table: str, *, older_than_seconds: float) -> list[
         table: A table of ``SCHEMAS``.
         older_than_seconds: Younger files stay: a running job may be about to commit them.
     """
-    folder = root / table
-    if not folder.is_dir():
-        return []
-    live = set(_live_files(root, table))
-    newest = time.time() - older_than_seconds
-    candidates = [*folder.glob("*.parquet"), *folder.glob(".*.tmp")]
-    orphans = [p for p in candidates if p.name not in live and p.stat().st_mtime <= newest]
+    live = _live_files(root, table)
+    orphans = [
+        file.path
+        for file in files_in(root / table)
+        if (file.path.suffix == ".parquet" and file.path.name not in live)
+        or (file.path.name.startswith(".") and file.path.suffix == ".tmp")
+        if file.age_seconds >= older_than_seconds
+    ]
     for path in orphans:
-        path.unlink()
-    return sorted(orphans)
+        delete_file(path)
+    return orphans
 
 
-def _live_files(root: Path, table: str) -> LiveFiles:
+def _live_files(root: Location, table: str) -> LiveFiles:
     table_schema(table)  # refuses a table that does not exist
     return live_files_of(root / table)
 
 
-def _of_live_files(root: Path, table: str, read: Callable[[LiveFiles], _Read]) -> _Read:
+def _of_live_files(root: Location, table: str, read: Callable[[LiveFiles], _Read]) -> _Read:
     """What ``read`` makes of the live files; again where a takedown exchanges them meanwhile."""
     while True:
         live = _live_files(root, table)
@@ -207,12 +220,12 @@ def _of_live_files(root: Path, table: str, read: Callable[[LiveFiles], _Read]) -
                 raise  # committed, and not there: no takedown did that
 
 
-def _check_shards(root: Path, table: str, shards: Sequence[ShardFile], live: LiveFiles) -> None:
+def _check_shards(root: Location, table: str, shards: Sequence[ShardFile], live: LiveFiles) -> None:
     """Compare every shard with its file: the table library checks nothing."""
     for shard in shards:
         if shard.path in live:
             raise ValueError(f"{table}/{shard.path} is in the table already, under another commit")
-        if not (root / table / shard.path).is_file():
+        if not is_file(root / table / shard.path):
             raise ValueError(f"{table}/{shard.path} is to be committed, but there is no such file")
         if describe(root / table, table, shard.path) != shard:
             raise ValueError(f"{table}/{shard.path} was changed since it was written: {shard}")
@@ -221,7 +234,7 @@ def _check_shards(root: Path, table: str, shards: Sequence[ShardFile], live: Liv
 
 
 def _find_rows(
-    root: Path, table: str, live: LiveFiles, key: str, recipe: str | None
+    root: Location, table: str, live: LiveFiles, key: str, recipe: str | None
 ) -> list[tuple[object, str, int, int]]:
     """(created_at, file, row group, place in it) of every row of the key."""
     found = []
@@ -230,7 +243,7 @@ def _find_rows(
             continue
         if recipe is not None and not _within(bounds, "recipe", recipe):
             continue
-        with pq.ParquetFile(root / table / path) as file:
+        with pq.ParquetFile(parquet_source(root / table / path)) as file:
             for group in groups_with(file, KEYS[table], key):
                 names = [KEYS[table], "recipe", "created_at"]
                 rows = file.read_row_group(group, columns=names).to_pylist()
@@ -240,6 +253,11 @@ def _find_rows(
                     if row[KEYS[table]] == key and recipe in (None, row["recipe"])
                 ]
     return found
+
+
+def _is_named(path: str, name: str) -> bool:
+    """Whether a file is that of a shard name; in an object store it has a token behind it."""
+    return re.fullmatch(rf"{re.escape(name)}(\.[0-9a-f]{{8}})?\.parquet", path) is not None
 
 
 def _within(bounds: Mapping[str, object], column: str, value: str) -> bool:

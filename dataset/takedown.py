@@ -21,6 +21,7 @@ from dataset.faults import fault_point
 from dataset.locks import dataset_lock
 from dataset.schemas import KEYS
 from dataset.shards import ShardFile, groups_with, read_groups, table_schema, write_groups
+from dataset.storage import Location, delete_file, files_in, parquet_source
 
 _ROUNDS = 50
 
@@ -39,7 +40,7 @@ class _OvertakenError(Exception):
     """A file was exchanged by somebody else meanwhile: look again."""
 
 
-def remove_rows(root: Path, table: str, keys: Collection[str]) -> Removal:
+def remove_rows(root: Location, table: str, keys: Collection[str]) -> Removal:
     """Take every row of these keys, of all recipes, out of a table and out of its storage.
 
     Killed at any moment, the table is as before or as after; called again, it completes. Writers
@@ -78,7 +79,9 @@ def remove_rows(root: Path, table: str, keys: Collection[str]) -> Removal:
     return Removal(table=table, rows=rows, rewritten=tuple(rewritten), deleted=tuple(deleted))
 
 
-def _concerned(folder: Path, table: str, live: LiveFiles, wanted: frozenset[str]) -> dict[str, int]:
+def _concerned(
+    folder: Location, table: str, live: LiveFiles, wanted: frozenset[str]
+) -> dict[str, int]:
     """The files that hold rows of these keys, with how many."""
     column = KEYS[table]
     found = {}
@@ -91,21 +94,21 @@ def _concerned(folder: Path, table: str, live: LiveFiles, wanted: frozenset[str]
     return found
 
 
-def _count(path: Path, column: str, wanted: frozenset[str]) -> int:
-    with pq.ParquetFile(path) as file:
+def _count(path: Location, column: str, wanted: frozenset[str]) -> int:
+    with pq.ParquetFile(parquet_source(path)) as file:
         groups = groups_with(file, column, *wanted)
         keys = file.read_row_groups(groups, columns=[column])
     return keys.filter(pc.field(column).isin(sorted(wanted))).num_rows
 
 
 def _exchange(
-    folder: Path, table: str, concerned: dict[str, int], wanted: frozenset[str]
+    folder: Location, table: str, concerned: dict[str, int], wanted: frozenset[str]
 ) -> list[str] | None:
     """Commit the concerned files' exchange; None when another's commit came first."""
     app = f"takedown-{secrets.token_hex(8)}"  # keys may come back, and go again
     added: list[ShardFile] = []
     for number, path in enumerate(sorted(concerned)):
-        if pq.read_metadata(folder / path).num_rows > concerned[path]:
+        if pq.read_metadata(parquet_source(folder / path)).num_rows > concerned[path]:
             kept = _without(folder / path, table, wanted)
             added.append(write_groups(folder, table, kept, name=f"{app}-{number}"))
     fault_point("takedown.rewritten")
@@ -123,7 +126,7 @@ def _exchange(
     return [shard.path for shard in added]
 
 
-def _without(path: Path, table: str, wanted: frozenset[str]) -> Iterator[pa.Table]:
+def _without(path: Location, table: str, wanted: frozenset[str]) -> Iterator[pa.Table]:
     others = ~pc.field(KEYS[table]).isin(sorted(wanted))
     for group in read_groups(path, table):
         kept = group.filter(others)
@@ -131,21 +134,25 @@ def _without(path: Path, table: str, wanted: frozenset[str]) -> Iterator[pa.Tabl
             yield kept
 
 
-def _delete_leftovers(folder: Path, table: str, wanted: frozenset[str]) -> list[str]:
+def _delete_leftovers(folder: Location, table: str, wanted: frozenset[str]) -> list[str]:
     """Delete the files that no commit names and that hold, or may hold, rows of these keys."""
     live = live_files_of(folder)
     deleted = []
-    for path in sorted(folder.glob("*.parquet")):
-        if path.name not in live and _may_hold(path, KEYS[table], wanted):
-            path.unlink(missing_ok=True)
+    for path in (file.path for file in files_in(folder)):
+        if (
+            path.suffix == ".parquet"
+            and path.name not in live
+            and _may_hold(path, KEYS[table], wanted)
+        ):
+            delete_file(path)
             deleted.append(path.name)
             fault_point("takedown.deleted")
-    if deleted:
+    if deleted and isinstance(folder, Path):
         sync(folder)
     return deleted
 
 
-def _may_hold(path: Path, column: str, wanted: frozenset[str]) -> bool:
+def _may_hold(path: Location, column: str, wanted: frozenset[str]) -> bool:
     try:
         return _count(path, column, wanted) > 0
     except pa.ArrowInvalid:  # no Parquet: nobody can use it, and nobody can say what is in it
