@@ -2,8 +2,9 @@
 
 Multi-index hashing (Norouzi, Punjani and Fleet 2012, "Fast search in Hamming space with multi-index
 hashing"): two hashes within 7 bits are within 1 bit in at least one of their four 16-bit bands, so
-68 buckets hold every hash that is near. A bucket is a chain of entries, the newest first; nothing
-is moved when a hash is added, and what is found is verified by counting bits.
+68 buckets hold every hash that is near. A bucket lies in one piece and is as long as all hashes
+that may ever be added to it, so that reading it is fast and nothing is moved; what is read is
+verified by counting bits.
 """
 
 from __future__ import annotations
@@ -19,21 +20,28 @@ RADIUS = 7
 
 _BANDS = 4
 _BAND_BITS = 16
-_NONE = -1
 
 
 class HashIndex(NamedTuple):
     """Hashes by their bands; a named tuple, as compiled code takes it."""
 
     hashes: UInt64[np.ndarray, " entries"]
-    heads: Int32[np.ndarray, "bands buckets"]  # the newest entry of a bucket, or -1
-    older: Int32[np.ndarray, "bands entries"]  # the next older one of its bucket, or -1
+    starts: Int64[np.ndarray, "bands buckets"]  # where a bucket begins
+    lengths: Int64[np.ndarray, "bands buckets"]  # how much of it was added so far
+    values: UInt64[np.ndarray, "bands entries"]  # the hashes in the order of their buckets
+    places: Int32[np.ndarray, "bands entries"]  # where in ``hashes`` they are
 
 
 def empty_index(hashes: UInt64[np.ndarray, " entries"]) -> HashIndex:
     """An index that holds none of ``hashes`` yet; ``add`` takes them in by their place."""
-    buckets = np.full((_BANDS, 1 << _BAND_BITS), _NONE, np.int32)
-    return HashIndex(hashes, buckets, np.full((_BANDS, len(hashes)), _NONE, np.int32))
+    shape = (_BANDS, len(hashes))
+    starts = np.zeros((_BANDS, 1 << _BAND_BITS), np.int64)
+    for band in range(_BANDS):
+        buckets = (hashes >> np.uint64(_BAND_BITS * band)) & np.uint64(0xFFFF)
+        sizes = np.bincount(buckets.astype(np.int64), minlength=1 << _BAND_BITS)
+        starts[band, 1:] = np.cumsum(sizes)[:-1]
+    values, places = np.empty(shape, np.uint64), np.empty(shape, np.int32)
+    return HashIndex(hashes, starts, np.zeros_like(starts), values, places)
 
 
 def near_pairs(hashes: UInt64[np.ndarray, " entries"]) -> Int64[np.ndarray, "pairs 2"]:
@@ -54,31 +62,32 @@ def count_bits(value):
 
 
 @numba.njit(cache=True, nogil=True)
-def add(index, entry):
+def add(index, place):
     """Take the hash at a place into the index."""
+    value = index.hashes[place]
     for band in range(_BANDS):
-        bucket = _band(index.hashes[entry], band)
-        index.older[band, entry] = index.heads[band, bucket]
-        index.heads[band, bucket] = entry
+        bucket = _band(value, band)
+        entry = index.starts[band, bucket] + index.lengths[band, bucket]
+        index.values[band, entry], index.places[band, entry] = value, place
+        index.lengths[band, bucket] += 1
 
 
 @numba.njit(cache=True, nogil=True)
 def near(index, value, found):
-    """Every entry near ``value``, once: (``found`` or a longer array that holds them, how many)."""
+    """Places of hashes near ``value``, each once: (``found`` or a longer array, how many)."""
     count = 0
     for band in range(_BANDS):
         bucket = _band(value, band)
         for flipped in range(-1, _BAND_BITS):
             beside = bucket if flipped < 0 else bucket ^ (1 << flipped)
-            entry = index.heads[band, beside]
-            while entry != _NONE:
-                apart = index.hashes[entry] ^ value
+            start = index.starts[band, beside]
+            for entry in range(start, start + index.lengths[band, beside]):
+                apart = index.values[band, entry] ^ value
                 if count_bits(apart) <= RADIUS and _first_near_band(apart) == band:
                     if count == len(found):
                         found = np.concatenate((found, np.empty_like(found)))
-                    found[count] = entry
+                    found[count] = index.places[band, entry]
                     count += 1
-                entry = index.older[band, entry]
     return found, count
 
 
@@ -86,14 +95,14 @@ def near(index, value, found):
 def _pairs(index):
     pairs, total = np.empty((1024, 2), np.int64), 0
     found = np.empty(1024, np.int64)
-    for entry in range(len(index.hashes)):
-        found, count = near(index, index.hashes[entry], found)
+    for place in range(len(index.hashes)):
+        found, count = near(index, index.hashes[place], found)
         while total + count > len(pairs):
             pairs = np.concatenate((pairs, np.empty_like(pairs)))
         for k in range(count):
-            pairs[total + k, 0], pairs[total + k, 1] = found[k], entry
+            pairs[total + k, 0], pairs[total + k, 1] = found[k], place
         total += count
-        add(index, entry)
+        add(index, place)
     return pairs[:total]
 
 
