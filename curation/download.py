@@ -136,7 +136,8 @@ class _One:
     def _request(
         self, connection: http.client.HTTPConnection, place: Target, url: str, progress: Progress
     ) -> http.client.HTTPResponse:
-        headers = {"User-Agent": _AGENT, "Accept": "*/*", **self._sent.headers}
+        headers = {"User-Agent": _AGENT, "Accept": "*/*"}
+        headers |= {name.title(): text for name, text in self._sent.headers.items()}
         headers |= {"Accept-Encoding": "identity", **progress.headers}
         headers |= cookie_header(self._sent.cookies, url)
         path = quote(place.request_path, safe=_PATH_CHARACTERS)

@@ -27,6 +27,7 @@ _SAID_BY_PLATFORMS = (
         r"http error (?:429|412)|too many requests|captcha|not a bot|rate.?limit",
         "fetch.platform_blocked",
     ),
+    (r"http error 5\d\d", "fetch.platform_network"),
     (r"private|members.only|log ?in|sign in|cookies", "fetch.platform_private"),
     (r"not available in your|geo.?restrict|country", "fetch.platform_geo_blocked"),
     (
@@ -36,7 +37,7 @@ _SAID_BY_PLATFORMS = (
     (r"unsupported url|no suitable extractor", "fetch.platform_unsupported"),
     (r"timed? ?out", "fetch.timeout"),
     (
-        r"http error 5\d\d|connection|temporary failure|incomplete ?read|bytes read|any data",
+        r"connection|temporary failure|incomplete ?read|bytes read|bytes, expected|any data",
         "fetch.platform_network",
     ),
 )

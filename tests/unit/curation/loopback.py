@@ -51,6 +51,29 @@ class Loopback:
         return f"http://{self.address}{path}"
 
 
+class Notes:
+    """A pace that only writes down what is asked of it."""
+
+    waited = 0.0
+
+    def __init__(self) -> None:
+        self.requests = 0
+        self.bytes = 0
+        self.told: list[float] = []
+
+    def before_request(self) -> None:
+        self.requests += 1
+
+    def before_bytes(self, count: int) -> None:
+        assert count > 0
+
+    def received(self, count: int) -> None:
+        self.bytes += count
+
+    def told_to_wait(self, seconds: float) -> None:
+        self.told.append(seconds)
+
+
 @contextmanager
 def serve() -> Iterator[Loopback]:
     """Run a server until the block ends."""

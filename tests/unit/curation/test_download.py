@@ -9,9 +9,11 @@ import pytest
 
 from curation import download as module
 from curation.addresses import Target
-from curation.download import DownloadLimits, download
+from curation.cookies import read_cookies
+from curation.download import DownloadLimits, Sent, download, retry_after
+from curation.opt_outs import opted_out
 from dataset.errors import ItemError
-from tests.unit.curation.loopback import Loopback, Page, serve
+from tests.unit.curation.loopback import Loopback, Notes, Page, serve
 
 BODY = bytes(range(256)) * 300
 
@@ -148,10 +150,41 @@ def test_statuses_are_told(server: Loopback, tmp_path: Path, status: int) -> Non
 
 
 def test_opt_outs_are_honoured(server: Loopback, tmp_path: Path) -> None:
-    """A file whose server says noai is not taken."""
-    server.pages["/mine"] = Page(body=BODY, headers={"X-Robots-Tag": "noindex, noai"})
+    """A file whose server says noai is not taken, in whichever of several headers it says so."""
+    server.pages["/mine"] = Page(
+        body=BODY,
+        headers={"X-Robots-Tag": "otherbot: noindex"},
+        more_headers=[("X-Robots-Tag", "noindex, noai")],
+    )
     error = failure(server, "/mine", tmp_path)
     assert (error.kind, error.status) == ("fetch.opted_out", "rejected")
+    assert not (tmp_path / "file").exists()
+
+
+@pytest.mark.parametrize(
+    ("headers", "forbidden"),
+    [
+        (["noai"], True),
+        (["NoImageAI"], True),
+        (["noindex, noai"], True),
+        (["champ-pipeline: noai"], True),
+        (["Champ-Pipeline: noindex, noai"], True),
+        (["unavailable_after: 25 Jun 2030 15:00:00 PST, noai"], True),
+        (["max-snippet: 20, noimageai"], True),
+        (["otherbot: noai"], False),
+        (["otherbot: noindex, noai"], False),
+        (["otherbot: noai, champ-pipeline: noai"], True),
+        (["otherbot: noai", "noindex"], False),
+        (["otherbot: noai", "noai"], True),
+        (["noindex, nofollow"], False),
+        (["noaiming"], False),
+        ([""], False),
+        ([], False),
+    ],
+)
+def test_opt_outs_are_for_all_or_for_one(headers: list[str], forbidden: bool) -> None:
+    """A directive counts when it is for all or for us, not when it is for another robot."""
+    assert opted_out(headers) == forbidden
 
 
 def test_unasked_encodings_are_refused(server: Loopback, tmp_path: Path) -> None:
@@ -172,3 +205,99 @@ def test_unusual_paths_are_quoted(server: Loopback, tmp_path: Path) -> None:
     """A path with letters beyond ASCII is asked for in its quoted form."""
     server.pages["/caf%C3%A9.mp4"] = Page(body=BODY)
     assert download(server.url("/café.mp4"), tmp_path / "f", limits(server)).size_bytes == len(BODY)
+
+
+def send(server: Loopback, path: str, target: Path, sent: Sent) -> None:
+    """A download that sends something along."""
+    download(server.url(path), target / "file", limits(server), sent=sent)
+
+
+def test_headers_of_the_manifest_are_sent(server: Loopback, tmp_path: Path) -> None:
+    """A referer and a user agent reach the server; the encoding stays ours."""
+    headers = {"Referer": "https://www.kuaishou.com/", "User-Agent": "x", "accept-encoding": "br"}
+    send(server, "/good.mp4", tmp_path, Sent(headers=headers))
+    (asked,) = server.asked
+    assert (asked["Referer"], asked["User-Agent"]) == ("https://www.kuaishou.com/", "x")
+    assert asked.get_all("Accept-Encoding") == ["identity"]
+
+
+def test_cookies_go_to_their_host_alone(server: Loopback, tmp_path: Path) -> None:
+    """A cookie of the server's host is sent, another host's is not; the file stays as it was."""
+    jar = tmp_path / "cookies.txt"
+    jar.write_text(
+        "# Netscape HTTP Cookie File\n127.0.0.1\tFALSE\t/\tFALSE\t0\tid\tmine\n"
+        "#HttpOnly_.example.org\tTRUE\t/\tFALSE\t0\tid\ttheirs\nbroken line with a secret\n"
+    )
+    before = jar.read_bytes()
+    server.pages["/good.mp4"].headers["Set-Cookie"] = "id=changed"
+    send(server, "/good.mp4", tmp_path, Sent(cookies=read_cookies(jar)))
+    assert server.asked[0]["Cookie"] == "id=mine"
+    assert jar.read_bytes() == before
+
+
+def test_what_is_no_cookie_file_is_refused_without_showing_it(tmp_path: Path) -> None:
+    """The message names the file, never what is in it."""
+    (tmp_path / "c.txt").write_text('{"id": "secret"}\nid=secret\n')
+    with pytest.raises(ValueError, match=r"c\.txt is no Netscape cookie file") as caught:
+        read_cookies(tmp_path / "c.txt")
+    assert "secret" not in str(caught.value)
+    with pytest.raises(ValueError, match="There is no cookie file"):
+        read_cookies(tmp_path / "no.txt")
+
+
+def test_a_proxy_is_told_the_checked_address(server: Loopback, tmp_path: Path) -> None:
+    """The request goes through the proxy, to the number that was checked and no name."""
+    with serve() as proxy:
+        login = f"http://user:pass@{proxy.address}"
+        send(server, "/good.mp4", tmp_path, Sent(proxy=login))
+        assert proxy.tunnels == [server.address]
+    assert (tmp_path / "file").read_bytes() == BODY
+
+
+def test_a_dead_proxy_is_unreachable_and_its_login_not_told(
+    server: Loopback, tmp_path: Path
+) -> None:
+    """A proxy that does not answer is a failure that may pass; nobody goes around it."""
+    with serve() as closed:
+        pass
+    with pytest.raises(ItemError, match=r"fetch\.unreachable") as caught:
+        send(server, "/good.mp4", tmp_path, Sent(proxy=f"http://user:pass@{closed.address}"))
+    assert "pass" not in str(caught.value)
+    assert server.requests == []
+
+
+def test_signatures_are_not_told(server: Loopback, tmp_path: Path) -> None:
+    """A refused address is named without what gives access to it."""
+    error = failure(server, "/no?v=7&X-Amz-Signature=abcdef&token=ghi", tmp_path)
+    assert "v=7" in error.message
+    assert not any(secret in str(error) for secret in ("abcdef", "ghi"))
+
+
+def test_unknown_bytes_of_no_length_arrive(server: Loopback, tmp_path: Path) -> None:
+    """A server that tells no length ends the file by closing."""
+    server.pages["/open"] = Page(body=BODY, endless=True)
+    got = download(server.url("/open"), tmp_path / "file", limits(server))
+    assert got.size_bytes == len(BODY)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("120", 120), ("0", 0), ("99999999999", 86_400), ("-5", 0), ("soon", 0), ("", 0), (None, 0),
+     ("Tue, 01 Sep 2020 10:00:00 GMT", 0), ("Tue, 01 Sep 2099 10:00:00 GMT", 86_400),
+     ("\u0661", 0), ("1" * 5000, 86_400)],
+)  # fmt: skip
+def test_retry_after_is_read(text: str | None, seconds: float) -> None:
+    """Seconds or a date, at most a day, else nothing."""
+    assert retry_after(text) == seconds
+
+
+def test_the_pace_is_asked_for_everything(server: Loopback, tmp_path: Path) -> None:
+    """Every request, redirects too, and every byte; a 429 hands on how long to stay away."""
+    server.pages["/a"] = Page(status=302, headers={"Location": "/good.mp4"})
+    notes = Notes()
+    download(server.url("/a"), tmp_path / "file", limits(server), pace=notes)
+    assert (notes.requests, notes.bytes, notes.told) == (2, len(BODY), [])
+    server.pages["/busy"] = Page(status=429, headers={"Retry-After": "7"})
+    with pytest.raises(ItemError, match=r"fetch\.http_429"):
+        download(server.url("/busy"), tmp_path / "file", limits(server), pace=notes)
+    assert notes.told == [7.0]

@@ -1,7 +1,9 @@
 """Claims about platform videos: yt-dlp itself, driven against a server on the loopback address."""
 
 import gc
+import socket
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +14,6 @@ from curation.cookies import read_cookies
 from curation.download import Sent
 from curation.failures import retry_class
 from curation.guard import PlatformLimits
-from curation.metadata import PlatformMetadata
 from curation.platform_names import PLATFORMS, budget_name, platform_of
 from curation.platforms import (
     PlatformVideo,
@@ -22,7 +23,7 @@ from curation.platforms import (
 )
 from dataset.errors import ItemError
 from dataset.video import write_playable
-from tests.unit.curation.loopback import Loopback, Page, serve
+from tests.unit.curation.loopback import Loopback, Notes, Page, serve
 
 # yt-dlp leaves the sockets of failed requests to the garbage collector.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
@@ -93,6 +94,7 @@ def failure(server: Loopback, path: str, folder: Path, *, max_bytes: int = 1_000
         ("https://cdn.example/v.mp4", "web", None),
         ("https://youtube.com.evil.example/x", "", None),
         ("https://notyoutube.com/x", "", None),
+        ("http://[::1/x", "", None),
     ],
 )
 def test_platforms_are_told_by_host_or_name(url: str, named: str, platform: str | None) -> None:
@@ -194,3 +196,201 @@ def test_numbers_of_an_address_are_no_status() -> None:
     assert error.kind == "fetch.platform_unsupported"
     gone = _platform_error(url, DownloadError(f"HTTP Error 404: Not Found: {url}"))
     assert gone.kind == "fetch.platform_removed"
+
+
+@pytest.mark.parametrize(
+    ("url", "named", "name"),
+    [
+        ("https://m.youtube.com/watch?v=x", "", "youtube"),
+        ("https://cdn.example/v.mp4", "kuaishou", "kuaishou"),
+        ("https://cdn.example/v.mp4", "web", "web/cdn.example"),
+        ("https://CDN.example./v.mp4", "", "web/cdn.example"),
+        ("http://[::1/", "", "web/"),
+    ],
+)
+def test_budgets_are_shared_by_platform_or_host(url: str, named: str, name: str) -> None:
+    """Videos of a platform share its budget; on the open web every host has its own."""
+    assert budget_name(url, named) == name
+
+
+def served(server: Loopback, body: str, **headers: str) -> None:
+    """A page of HTML at /page."""
+    given = {"Content-Type": "text/html", **headers}
+    server.pages["/page"] = Page(body=body.encode(), headers=given)
+
+
+def page_of(media: str) -> str:
+    """A page that describes a video as schema.org does."""
+    return (
+        '<html><head><title>t</title><script type="application/ld+json">{"@context": '
+        '"http://schema.org", "@type": "VideoObject", "name": "=A \\u202edance", "duration": '
+        '"PT1S", "uploadDate": "2024-02-29T10:00:00Z", "keywords": "ballet,solo", '
+        f'"contentUrl": "{media}"}}</script></head></html>'
+    )
+
+
+def test_metadata_comes_along(server: Loopback, video: bytes, tmp_path: Path) -> None:
+    """Title, date, tags and length are kept as harmless text; no title is in a path."""
+    served(server, page_of(server.url("/v.mp4")))
+    got = fetch_video(server, "/page", tmp_path)
+    assert got.path.read_bytes() == video
+    assert got.metadata.title == "'=A dance"
+    assert (got.metadata.upload_date, got.metadata.tags) == ("2024-02-29", ["ballet", "solo"])
+    assert got.metadata.platform_duration_seconds == 1.0
+    assert "dance" not in str(got.path.relative_to(tmp_path))
+
+
+def test_downloads_go_on_where_they_stopped(server: Loopback, video: bytes, tmp_path: Path) -> None:
+    """The media that broke off is asked for from there on, and is whole then."""
+    headers = {"Content-Type": "video/mp4", "ETag": '"1"'}
+    server.pages["/v.mp4"] = Page(body=video, headers=headers, ranges="right")
+    served(server, page_of(server.url("/v.mp4")))
+    whole = len(video)
+    server.pages["/v.mp4"].cuts = [whole, whole // 2]
+    with pytest.raises(ItemError) as caught:
+        fetch_video(server, "/page", tmp_path)
+    assert retry_class(caught.value.kind) == "transient"
+    assert fetch_video(server, "/page", tmp_path).path.read_bytes() == video
+    assert server.asked[-1]["Range"] == f"bytes={whole // 2}-"
+
+
+def test_another_version_is_not_gone_on_with(
+    server: Loopback, video: bytes, tmp_path: Path
+) -> None:
+    """Where the platform now offers another file, the old bytes are dropped."""
+    (tmp_path / "clip-1.0123456789abcdef.mp4.part").write_bytes(b"old bytes")
+    served(server, page_of(server.url("/v.mp4")))
+    assert fetch_video(server, "/page", tmp_path).path.read_bytes() == video
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def refusal(server: Loopback, tmp_path: Path, pace: Notes, path: str = "/page") -> ItemError:
+    """How a page fails; what it asks the budget for goes into ``pace``."""
+    with pytest.raises(ItemError) as caught:
+        run_extractors(
+            server.url(path), tmp_path, "clip-1",
+            extractors=("generic",), limits=limits(server), pace=pace,
+        )  # fmt: skip
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind"),
+    [
+        (429, "", "fetch.platform_blocked"),
+        (412, "<html>Please solve the captcha</html>", "fetch.platform_blocked"),
+        (503, "", "fetch.platform_network"),
+        (404, "", "fetch.platform_removed"),
+    ],
+)
+def test_what_pages_answer_has_its_class(
+    server: Loopback, tmp_path: Path, status: int, body: str, kind: str
+) -> None:
+    """Blocks are told from failures that pass, and from videos that are gone; with Retry-After."""
+    headers = {"Retry-After": "7"}
+    server.pages["/page"] = Page(status=status, body=body.encode(), headers=headers)
+    notes = Notes()
+    assert refusal(server, tmp_path, notes).kind == kind
+    assert set(notes.told) == {7.0}
+
+
+@pytest.mark.parametrize(
+    "location", ["http://169.254.169.254/v.mp4", "ftp://127.0.0.1/v.mp4", "file:///etc/passwd"]
+)
+def test_redirects_are_checked_too(server: Loopback, tmp_path: Path, location: str) -> None:
+    """A page, and a media address, that leads inside or elsewhere is not followed."""
+    server.pages["/v.mp4"] = Page(status=302, headers={"Location": location})
+    served(server, page_of(server.url("/v.mp4")))
+    server.pages["/moved"] = server.pages["/v.mp4"]
+    for path in ("/page", "/moved"):
+        error = refusal(server, tmp_path, Notes(), path)
+        assert retry_class(error.kind) == "permanent"
+        assert list(tmp_path.glob("*.mp4")) == []
+    if location.startswith("http:"):
+        assert error.kind == "fetch.private_address"
+
+
+def test_redirects_inside_are_never_connected_to(
+    server: Loopback, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not a single connection goes anywhere but to the server itself."""
+    connect = socket.socket.connect
+
+    def only_there(self: socket.socket, address: object) -> None:
+        assert address == ("127.0.0.1", server.port)
+        connect(self, address)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(socket.socket, "connect", only_there)
+    server.pages["/moved"] = Page(status=301, headers={"Location": "http://10.0.0.1/v.mp4"})
+    assert refusal(server, tmp_path, Notes(), "/moved").kind == "fetch.private_address"
+
+
+def test_opt_outs_of_pages_and_media_are_honoured(server: Loopback, tmp_path: Path) -> None:
+    """Whoever of the two says noai, to all or to us, is heard."""
+    served(server, page_of(server.url("/v.mp4")), **{"X-Robots-Tag": "noai"})
+    assert refusal(server, tmp_path, Notes()).kind == "fetch.opted_out"
+    served(server, page_of(server.url("/v.mp4")))
+    server.pages["/v.mp4"].headers["X-Robots-Tag"] = "champ-pipeline: noimageai"
+    error = refusal(server, tmp_path, Notes())
+    assert (error.kind, error.status) == ("fetch.opted_out", "rejected")
+
+
+def test_everything_is_within_the_budget(server: Loopback, video: bytes, tmp_path: Path) -> None:
+    """Each request that the server sees, and each byte of the video, was asked for before."""
+    served(server, page_of(server.url("/v.mp4")))
+    notes = Notes()
+    run_extractors(
+        server.url("/page"), tmp_path, "clip-1",
+        extractors=("generic",), limits=limits(server), pace=notes,
+    )  # fmt: skip
+    assert notes.requests == len(server.requests)
+    assert notes.bytes == len(video)
+
+
+def test_an_endless_video_is_stopped(server: Loopback, video: bytes, tmp_path: Path) -> None:
+    """A server that promises no length is held to the limit while the bytes come."""
+    server.pages["/v.mp4"] = Page(
+        body=video * 50, endless=True, headers={"Content-Type": "video/mp4"}
+    )
+    assert failure(server, "/v.mp4", tmp_path, max_bytes=len(video)) == "fetch.too_large"
+
+
+def test_cookies_are_sent_and_never_written(server: Loopback, tmp_path: Path) -> None:
+    """The user's file stays as it is, though the server sets others; none is left anywhere."""
+    jar, folder = tmp_path / "cookies.txt", tmp_path / "videos"
+    folder.mkdir()
+    jar.write_text("# Netscape HTTP Cookie File\n127.0.0.1\tFALSE\t/\tFALSE\t0\tid\thush\n")
+    before = (jar.read_bytes(), jar.stat().st_mtime_ns)
+    served(server, page_of(server.url("/v.mp4")), **{"Set-Cookie": "id=changed"})
+    sent = Sent(cookies=read_cookies(jar))
+    got = fetch_video(server, "/page", folder, replace(limits(server), sent=sent))
+    assert server.asked[0]["Cookie"] == "id=hush"
+    assert (jar.read_bytes(), jar.stat().st_mtime_ns) == before
+    assert "hush" not in str(got.metadata)
+    assert [path.name for path in folder.iterdir()] == [got.path.name]
+
+
+def test_a_proxy_is_used_for_all(server: Loopback, tmp_path: Path) -> None:
+    """With a proxy nothing is asked of the server directly."""
+    with serve() as closed:
+        proxy = f"http://user:pass@{closed.address}"
+    within = replace(limits(server), sent=Sent(proxy=proxy))
+    with pytest.raises(ItemError) as caught:
+        fetch_video(server, "/v.mp4", tmp_path, within)
+    assert retry_class(caught.value.kind) == "transient"
+    assert "pass" not in caught.value.message
+    assert server.requests == []
+
+
+def test_streams_in_pieces_arrive(server: Loopback, video: bytes, tmp_path: Path) -> None:
+    """An HLS playlist is put together without FFmpeg; one that names inner addresses is not."""
+    head = "#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\n"
+    server.pages["/piece.ts"] = Page(body=video)
+    headers = {"Content-Type": "application/vnd.apple.mpegurl"}
+    for name, piece in (("good", "piece.ts"), ("inner", "http://10.0.0.1/x.ts"),
+                        ("file", "file:///etc/passwd")):  # fmt: skip
+        text = f"{head}{piece}\n#EXT-X-ENDLIST\n"
+        server.pages[f"/{name}.m3u8"] = Page(body=text.encode(), headers=headers)
+    assert fetch(server, "/good.m3u8", tmp_path).read_bytes() == video
+    assert failure(server, "/inner.m3u8", tmp_path) == "fetch.private_address"
+    assert failure(server, "/file.m3u8", tmp_path).startswith("fetch.")
