@@ -22,8 +22,6 @@ def copy_local(source: Path, target: Path, *, max_bytes: int, allow_paths: Seque
     if not any(source.is_relative_to(Path(p).resolve()) for p in _folders(allow_paths)):
         message = f"{source} is in none of fetch.allow_paths"
         raise ItemError("fetch.path_not_allowed", message, status="rejected")
-    if not source.is_file():
-        raise ItemError("fetch.missing_file", f"there is no file {source}")
     return write_hashed(_chunks(source), target, max_bytes)
 
 
@@ -31,17 +29,22 @@ def _real(source: Path) -> Path:
     try:
         return source.resolve()
     except (OSError, RuntimeError, ValueError) as error:  # too long, a loop of links, a NUL
-        message = f"{str(source)[:200]!r} is no path: {error}"
-        raise ItemError("fetch.missing_file", message) from error
+        raise _missing(source, error) from error
 
 
 def _chunks(source: Path) -> Iterator[bytes]:
     try:
+        if not source.is_file():
+            raise _missing(source, "there is no such file")
         with source.open("rb") as reading:
             while chunk := reading.read(_CHUNK_BYTES):
                 yield chunk
     except OSError as error:
-        raise ItemError("fetch.missing_file", f"{source} cannot be read: {error}") from error
+        raise _missing(source, error) from error
+
+
+def _missing(source: Path, why: object) -> ItemError:
+    return ItemError("fetch.missing_file", f"{str(source)[:200]!r} cannot be read: {why!s:.200}")
 
 
 def write_hashed(chunks: Iterable[bytes], target: Path, max_bytes: int) -> str:

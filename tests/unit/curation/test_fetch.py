@@ -3,6 +3,7 @@
 import hashlib
 import pickle
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,9 +11,11 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from curation import platforms
 from curation.fetch import FetchStage
 from curation.fetch_settings import FetchSettings, deciding_settings
-from dataset.errors import ItemError
+from dataset.denied import deny
+from dataset.errors import ItemDeferredError, ItemError
 from dataset.schemas import SCHEMAS
 from dataset.tables import commit, read_table, write_shard
 from dataset.video import read_frames, write_playable
@@ -193,11 +196,136 @@ def test_denied_content_does_not_return(video: Path, tmp_path: Path) -> None:
         assert reason(tmp_path / "root", source, **settings) == "fetch.denied"
 
 
-def test_the_stage_travels_to_workers(tmp_path: Path) -> None:
-    """A stage can be pickled before it is loaded."""
+def test_a_platforms_word_gets_into_the_row(
+    server: Loopback, video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Title, tags and date of a page, and the manifest's labels; its licence stays the manifest's.
+
+    The page is read by yt-dlp's generic extractor in place of a platform's own.
+    """
+    monkeypatch.setitem(platforms._EXTRACTORS, "bilibili", ("generic",))
+    page = (
+        '<html><script type="application/ld+json">{"@context": "http://schema.org", "@type": '
+        '"VideoObject", "name": "@dance", "uploadDate": "2024-02-29", "keywords": "a,b", '
+        f'"contentUrl": "{server.url("/v.mp4")}"}}</script></html>'
+    )
+    server.pages["/page"] = Page(body=page.encode(), headers={"Content-Type": "text/html"})
+    eager = {"bilibili": {"sleep_seconds": [0, 0], "requests_per_minute": 600}}
+    made = stage(tmp_path, allow_addresses=[server.address], platforms=eager)
+    source = item(url=server.url("/page?sign=hush"), platform="bilibili",
+                  labels='{"label_dance_form": "ballet"}')  # fmt: skip
+    server.pages["/page?sign=hush"] = server.pages["/page"]
+    (row,) = made.process(source)
+    assert (row["title"], row["upload_date"], row["tags"]) == ("'@dance", "2024-02-29", ["a", "b"])
+    assert (row["licence"], row["platform_licence"]) == ("CC0-1.0", None)
+    assert row["labels"] == '{"label_dance_form": "ballet"}'
+    assert row["url"] == server.url("/page")  # a signature is no part of the record
+    assert (tmp_path / str(row["path"])).read_bytes() == video.read_bytes()
+
+
+def test_a_block_puts_rows_off(server: Loopback, tmp_path: Path) -> None:
+    """A host that says 429 is asked no more: its rows wait, others go on."""
+    server.pages["/busy"] = Page(status=429, headers={"Retry-After": "3600"})
+    made = stage(tmp_path, allow_addresses=[server.address])
+    for path in ("/busy", "/v.mp4"):
+        with pytest.raises(ItemDeferredError, match=r"fetch\.platform_paused"):
+            list(made.process(item(url=server.url(path))))
+    assert server.requests == ["/busy"]
+    kuaishou = item(source_id="k", url=server.url("/v.mp4"), platform="kuaishou")
+    assert len(list(made.process(kuaishou))) == 1
+
+
+def test_a_short_block_is_waited_for(server: Loopback, tmp_path: Path) -> None:
+    """A pause within one's patience costs the row nothing but time."""
+    server.pages["/v.mp4"].first = [Page(status=429, headers={"Retry-After": "1"})]
+    platforms = {"web": {"pause_seconds": 0.1}}
+    made = stage(tmp_path, allow_addresses=[server.address], platforms=platforms)
+    began = time.monotonic()
+    assert len(list(made.process(item(url=server.url("/v.mp4"))))) == 1
+    assert time.monotonic() - began >= 1.0
+    assert server.requests == ["/v.mp4", "/v.mp4"]
+
+
+def test_a_fetch_goes_on_in_the_next_run(server: Loopback, video: Path, tmp_path: Path) -> None:
+    """What one run left unfinished, another one completes, asking for the rest alone."""
+    server.pages["/v.mp4"] = Page(
+        body=video.read_bytes(), headers={"ETag": '"1"'}, ranges="right", cuts=[500]
+    )
+    source, allowed = item(url=server.url("/v.mp4")), [server.address]
+    with pytest.raises(ItemError, match=r"fetch\.truncated"):
+        list(stage(tmp_path, allow_addresses=allowed, attempts=1).process(source))
+    (row,) = stage(tmp_path, allow_addresses=allowed).process(source)
+    assert server.asked[1]["Range"] == "bytes=500-"
+    assert row["content_sha256"] == hashlib.sha256(video.read_bytes()).hexdigest()
+    assert list((tmp_path / "files" / ".partial").iterdir()) == []
+
+
+def test_what_was_taken_down_stays_out(video: Path, tmp_path: Path) -> None:
+    """The dataset's own table of denied sources and contents is asked before and after."""
+    deny(tmp_path, ["clip-1", hashlib.sha256(video.read_bytes()).hexdigest()])
+    for source_id in ("clip-1", "another-name"):
+        source = item(source_id=source_id, path=str(video))
+        with pytest.raises(ItemError, match=r"source\.denied"):
+            list(stage(tmp_path).process(source))
+
+
+def test_paths_keep_to_where_they_are_allowed(video: Path, tmp_path: Path) -> None:
+    """A folder outside, and a link that leads there, are refused; the folder itself is not."""
+    inside, outside = tmp_path / "in", tmp_path / "in-side"
+    for folder in (inside, outside):
+        folder.mkdir()
+        (folder / "v.mp4").write_bytes(video.read_bytes())
+    (inside / "link.mp4").symlink_to(outside / "v.mp4")
+    root, settings = tmp_path / "root", {"allow_paths": [str(inside)]}
+    for path in (outside / "v.mp4", inside / "link.mp4", inside / ".." / "in-side" / "v.mp4"):
+        assert reason(root, item(path=str(path)), **settings) == "fetch.path_not_allowed"
+    assert len(list(stage(root, **settings).process(item(path=str(inside / "v.mp4"))))) == 1
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [("/dev/zero", "fetch.missing_file"), ("/proc/self/environ", "probe.not_video"),
+     ("\0", "fetch.missing_file"), ("x" * 5000, "fetch.missing_file")],
+)  # fmt: skip
+def test_odd_paths_end(tmp_path: Path, path: str, kind: str) -> None:
+    """Devices, files without a size and names that are none cost their row alone."""
+    assert reason(tmp_path, item(path=path), max_bytes=10_000_000) == kind
+
+
+def test_the_stage_travels_to_workers(video: Path, tmp_path: Path) -> None:
+    """A stage that was pickled before it is loaded does its work."""
     made = pickle.loads(pickle.dumps(FetchStage(FetchSettings(), tmp_path)))  # noqa: S301
     made.load()
-    assert (tmp_path / "files").is_dir()
+    assert len(list(made.process(item(path=str(video))))) == 1
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"platforms": {"youtube": {"format": "bv+ba"}}}, "joins streams"),
+        ({"platforms": {"youtube": {"proxy": "socks5://a:1"}}}, "must be http://"),
+        ({"platforms": {"youtube": {"sleep_seconds": [3, 1]}}}, "the shorter first"),
+        ({"platforms": {"youtub": {}}}, "youtub"),
+        ({"allow_paths": ["videos"]}, "absolute folders"),
+    ],
+)
+def test_platform_settings_are_validated(settings: dict[str, object], message: str) -> None:
+    """What cannot work is refused before any work."""
+    with pytest.raises(ValidationError, match=message):
+        FetchSettings.model_validate(settings)
+
+
+def test_a_proxys_login_is_not_printed() -> None:
+    """Settings are shown and logged: the proxy's address is not."""
+    given = {"platforms": {"web": {"proxy": "http://user:hush@10.0.0.1:3128"}}}
+    settings = FetchSettings.model_validate(given)
+    assert "hush" not in settings.model_dump_json() + repr(settings)
+
+
+def test_cookies_are_read_before_any_work(tmp_path: Path) -> None:
+    """A cookie file that is missing stops the job, not each of its rows."""
+    with pytest.raises(ValueError, match="There is no cookie file"):
+        stage(tmp_path, platforms={"web": {"cookies_file": str(tmp_path / "no.txt")}})
 
 
 def test_settings_are_validated() -> None:
@@ -213,3 +341,7 @@ def test_waiting_times_do_not_decide() -> None:
     decided = deciding_settings(FetchSettings())
     assert deciding_settings(FetchSettings(timeout_seconds=1.0, attempts=9)) == decided
     assert deciding_settings(FetchSettings(max_fps=60.0)) != decided
+    faster = {"platforms": {"web": {"concurrency": 9, "proxy": "http://a:1"}}}
+    assert deciding_settings(FetchSettings.model_validate(faster)) == decided
+    smaller = {"platforms": {"tiktok": {"max_height": 480}}}
+    assert deciding_settings(FetchSettings.model_validate(smaller)) != decided

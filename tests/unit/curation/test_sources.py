@@ -104,6 +104,18 @@ def test_unknown_columns_get_the_nearest_name(tmp_path: Path, wrong: str, right:
         ({"start_seconds": "nan"}, "manifest.span"),
         ({"end_seconds": "inf"}, "manifest.span"),
         ({"end_seconds": "1.5"}, "manifest.span"),
+        ({"platform": "=1+1"}, "manifest.platform"),
+        ({"platform": "../x"}, "manifest.platform"),
+        ({"licence": "x" * 501}, "manifest.licence"),
+        ({"headers": "no json"}, "manifest.headers"),
+        ({"headers": '["Referer"]'}, "manifest.headers"),
+        ({"headers": '{"Cookie": "id=1"}'}, "manifest.headers"),
+        ({"headers": '{"authorization": "Bearer x"}'}, "manifest.headers"),
+        ({"headers": '{"Host": "inner"}'}, "manifest.headers"),
+        ({"headers": '{"Range": "bytes=0-1"}'}, "manifest.headers"),
+        ({"headers": '{"Referer": 7}'}, "manifest.headers"),
+        ({"headers": '{"Referer": "a\\r\\nCookie: x"}'}, "manifest.headers"),
+        ({"label_mood": "x" * 300}, "manifest.label"),
     ],
 )
 def test_bad_rows_have_a_reason(tmp_path: Path, changes: dict[str, str], reason: str) -> None:
@@ -139,6 +151,58 @@ def test_damaged_lines_are_bad_rows(tmp_path: Path) -> None:
     sources, bad = read_manifest(tmp_path / "m.jsonl")
     assert len(sources) == 1
     assert [row.reason for row in bad] == ["manifest.json"] * 3
+
+
+def test_headers_and_labels_come_along(tmp_path: Path) -> None:
+    """Harmless headers, as text or as an object, and whatever label_* columns there are."""
+    headers = {"Referer": "https://www.kuaishou.com/", "User-Agent": "x"}
+    row = {**GOOD, "headers": json.dumps(headers), "label_dance_form": "=ballet", "label_age": ""}
+    (source,), _ = read_manifest(write_csv(tmp_path / "m.csv", [row]))
+    assert json.loads(source.headers) == headers
+    assert json.loads(source.labels) == {"label_dance_form": "'=ballet"}
+    typed = {**row, "headers": headers, "label_age": 30}
+    (tmp_path / "m.jsonl").write_text(json.dumps(typed), encoding="utf-8")
+    (source,), _ = read_manifest(tmp_path / "m.jsonl")
+    assert json.loads(source.headers) == headers
+    assert json.loads(source.labels)["label_age"] == "30"
+    plain, _ = read_manifest(write_csv(tmp_path / "m.csv", [GOOD]))
+    assert (plain[0].headers, plain[0].labels) == ("{}", "{}")
+
+
+def test_a_refused_cookie_names_the_remedy(tmp_path: Path) -> None:
+    """And does not repeat the secret."""
+    row = {**GOOD, "headers": '{"Cookie": "id=hush"}'}
+    _, bad = read_manifest(write_csv(tmp_path / "m.csv", [row]))
+    assert "cookies_file" in bad[0].message
+    assert "hush" not in bad[0].message
+
+
+def test_formulas_in_rights_are_harmless(tmp_path: Path) -> None:
+    """A cell that a spreadsheet would compute is kept as text."""
+    rows = [{**GOOD, "licence": "=1+1", "consent": "@x"}]
+    (source,), _ = read_manifest(write_csv(tmp_path / "m.csv", rows))
+    assert (source.licence, source.consent) == ("'=1+1", "'@x")
+
+
+def test_objects_of_stores_are_kept_as_they_are(tmp_path: Path) -> None:
+    """A path that is a URL is none of the manifest's folder."""
+    rows = [{**GOOD, "url": "", "path": "s3://bucket/videos/a.mp4"}]
+    (source,), _ = read_manifest(write_csv(tmp_path / "m.csv", rows))
+    assert source.path == "s3://bucket/videos/a.mp4"
+
+
+def test_a_folder_is_a_manifest_of_its_videos(tmp_path: Path) -> None:
+    """Every video in it, also of one name, has an id; nothing is said of its rights."""
+    for name in ("a.mp4", "sub/a.MP4", "sub/-x y.mov", "notes.txt", "sub/映画.webm"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    sources, bad = read_manifest(tmp_path)
+    assert bad == []
+    assert [Path(str(s.path)).name for s in sources] == ["a.mp4", "-x y.mov", "a.MP4", "映画.webm"]
+    assert len({s.source_id for s in sources}) == 4
+    assert sources[0].source_id.startswith("a-")
+    assert {(s.platform, s.licence) for s in sources} == {("local", "unknown")}
+    assert [s.source_id for s in read_manifest(tmp_path)[0]] == [s.source_id for s in sources]
 
 
 def test_values_of_another_type_are_bad_rows(tmp_path: Path) -> None:
