@@ -1,6 +1,6 @@
 """What Ray costs and what it brings: the same items in this process, on one worker, on two.
 
-    python -m benchmarks.ray_overhead --items 60
+    python -m benchmarks.ray_overhead --items 40
 
 An item is about a second of sorting in one thread, sized on this machine when it starts. Walls are
 those of whole jobs, with the start of their workers and their commits; the start of Ray itself is
@@ -49,22 +49,25 @@ class SortingStage:
         yield {"clip_id": item["clip_id"], "source_id": "benchmark", "selected": True}
 
 
-def measure(items: int, seconds: float) -> dict[str, float]:
-    """Walls in seconds of the three jobs, and their ratios."""
-    rounds = _rounds_of(seconds)
-    walls = {"in_process": _wall(items, rounds, workers=0)}
+def measure(items: int, seconds: float, rounds: int) -> dict[str, float]:
+    """Walls in seconds of the three jobs, the least of some rounds in turn, and their ratios."""
+    work = _rounds_of(seconds)
     started = time.monotonic()
     with ray_session(None):
         start = time.monotonic() - started
-        walls["one_worker"] = _wall(items, rounds, workers=1)
-        walls["two_workers"] = _wall(items, rounds, workers=2)
+        walls = [
+            [_wall(items, work, workers=workers) for workers in (0, 1, 2)] for _ in range(rounds)
+        ]
+    in_process, one_worker, two_workers = (min(column) for column in zip(*walls, strict=True))
     return {
         "items": items,
-        "item_seconds": walls["in_process"] / items,
-        **walls,
+        "item_seconds": in_process / items,
+        "in_process": in_process,
+        "one_worker": one_worker,
+        "two_workers": two_workers,
         "ray_start": start,
-        "overhead_percent": 100 * (walls["one_worker"] / walls["in_process"] - 1),
-        "speed_up": walls["one_worker"] / walls["two_workers"],
+        "overhead_percent": 100 * (one_worker / in_process - 1),
+        "speed_up": one_worker / two_workers,
     }
 
 
@@ -104,12 +107,13 @@ def _work(rounds: int) -> None:
 def main() -> None:
     """Print the walls and ratios, or JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--items", type=int, default=60)
+    parser.add_argument("--items", type=int, default=40)
     parser.add_argument("--seconds", type=float, default=1.0, help="of work an item")
+    parser.add_argument("--rounds", type=int, default=2, help="the least wall of so many counts")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    found = measure(arguments.items, arguments.seconds)
+    found = measure(arguments.items, arguments.seconds, arguments.rounds)
     if arguments.json:
         print(json.dumps(found))
         return
