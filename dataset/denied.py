@@ -11,9 +11,9 @@ import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from dataset.errors import ItemError
+from dataset.storage import Location
 from dataset.tables import commit, read_table, write_shard
 
 _RECIPE = "forget"
@@ -28,7 +28,7 @@ class DenyList:
 
     def names(self, name: str) -> bool:
         """Whether a source id, the id of one of its clips, or a content SHA-256 is denied."""
-        return any(_digest(each) in self.reasons for each in _names(name))
+        return any(name_digest(each) in self.reasons for each in _names(name))
 
     def check(self, *names: str) -> None:
         """Refuse what is denied.
@@ -43,13 +43,13 @@ class DenyList:
                 )
 
 
-def read_denied(root: Path) -> DenyList:
+def read_denied(root: Location) -> DenyList:
     """The sources that this dataset must not take in or use; none where nothing was taken down."""
     rows = read_table(root, "denied", columns=["digest", "reason"]).to_pylist()
     return DenyList(reasons={row["digest"]: row["reason"] for row in rows})
 
 
-def deny(root: Path, names: list[str], *, reason: str = "") -> bool:
+def deny(root: Location, names: list[str], *, reason: str = "") -> bool:
     """Deny source ids and content SHA-256s for good; what is denied already stays as it is.
 
     Raises:
@@ -59,7 +59,7 @@ def deny(root: Path, names: list[str], *, reason: str = "") -> bool:
         if name in reason:
             raise ValueError(f"the reason must not name what is forgotten, got {reason!r}")
     known = read_denied(root)
-    digests = sorted({_digest(name) for name in names if not known.names(name)})
+    digests = sorted({name_digest(name) for name in names if not known.names(name)})
     if not digests:
         return False
     rows = [{"digest": each, "reason": reason, "recipe": _RECIPE} for each in digests]
@@ -78,5 +78,6 @@ def _names(name: str) -> tuple[str, ...]:
     return (name, source_of_clip(name))
 
 
-def _digest(name: str) -> str:
+def name_digest(name: str) -> str:
+    """What stands for a name where the name itself must not be."""
     return hashlib.sha256(f"denied:{name}".encode()).hexdigest()

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from dataset.storage import Location, files_below
 from pipeline.cli_options import DatasetArg, DryRunOpt
 
 data_app = typer.Typer()
@@ -33,7 +34,8 @@ def files(
 
     _check_dataset(dataset)
     chosen = _recipe(dataset, table, recipe)
-    paths = [str(path.absolute()) for path in live_files(dataset, table, recipe=chosen)]
+    found = live_files(dataset, table, recipe=chosen)
+    paths = [str(path.absolute() if isinstance(path, Path) else path) for path in found]
     told = {"table": table, "recipe": chosen, "files": paths}
     print(json.dumps(told, indent=1) if as_json else "\n".join(paths))
 
@@ -82,13 +84,36 @@ def vacuum(
         print(f"removed {path}")
 
 
-def _check_dataset(dataset: Path) -> None:
+@data_app.command()
+def forget(
+    dataset: DatasetArg,
+    source_id: Annotated[str, typer.Argument(help="A source of the `videos` table.")],
+    reason: Annotated[
+        str, typer.Option(help="Kept in the `denied` table; must not name the source.")
+    ] = "",
+    dry_run: DryRunOpt = False,
+) -> None:
+    """Remove a source and all that came of it, for good, and prove it.
+
+    Its rows leave every table (clips, maps, latents, animations that show it or move like it, their
+    metrics, outcomes), with the files and the logs that held them; its video goes unless another
+    source is the same one. It is denied, so that it cannot come back. Then every file of the
+    dataset is read, and what still names the id or the content is told: exit status 1, else 0.
+    Waits for jobs that are at work. Killed at any moment, call it again.
+    """
+    from pipeline.forget_command import run_forget
+
+    _check_dataset(dataset)
+    raise typer.Exit(run_forget(dataset, source_id, reason=reason, dry_run=dry_run))
+
+
+def _check_dataset(dataset: Location) -> None:
     """These commands look at what is there; a wrong path must not look like an empty dataset."""
-    if not dataset.is_dir():
+    if next(iter(files_below(dataset)), None) is None:
         raise ValueError(f"there is no dataset {dataset}")
 
 
-def _recipe(dataset: Path, table: str, given: str | None) -> str | None:
+def _recipe(dataset: Location, table: str, given: str | None) -> str | None:
     """The recipe that was asked for; None for all."""
     from dataset.tables import newest_recipe
 

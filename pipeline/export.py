@@ -25,6 +25,7 @@ from dataset.durable import sync
 from dataset.errors import ItemError
 from dataset.locks import dataset_lock
 from dataset.outcomes import Outcome, append_outcomes, read_outcomes
+from dataset.storage import Location
 from dataset.tables import newest_recipe, read_row, read_table
 from pipeline.champ_layout import CLIP_FILE, ROW_COLUMNS, write_clip
 
@@ -71,7 +72,7 @@ class ExportSummary:
 
 
 def export(
-    root: Path,
+    root: Location,
     out: Path,
     *,
     recipe: str | None = None,
@@ -114,7 +115,7 @@ def export(
     )
 
 
-def _clips(root: Path, out: Path, recipe: str | None) -> list[ExportedClip]:
+def _clips(root: Location, out: Path, recipe: str | None) -> list[ExportedClip]:
     columns = ["clip_id", "source_id", "frames"]
     rows = read_table(root, "guidance", columns=columns, recipe=recipe).to_pylist()
     videos = read_table(root, "videos", columns=["source_id", *_TOLD_OF_SOURCE]).to_pylist()
@@ -147,7 +148,7 @@ def _check_recipe(clips: Sequence[ExportedClip], recipe: str) -> None:
 
 
 def _write_all(
-    root: Path, out: Path, clips: Sequence[ExportedClip], recipe: str, *, quiet: bool
+    root: Location, out: Path, clips: Sequence[ExportedClip], recipe: str, *, quiet: bool
 ) -> dict[str, ItemError]:
     """The clips that could not be written, and why."""
     columns = (TextColumn(JOB), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
@@ -163,7 +164,7 @@ def _write_all(
     return failures
 
 
-def _write(root: Path, out: Path, clip: ExportedClip, recipe: str) -> None:
+def _write(root: Location, out: Path, clip: ExportedClip, recipe: str) -> None:
     draft = _partial(out) / clip.clip_id
     _remove(draft)  # of an export that was killed
     read = partial(read_row, root, "guidance", clip.clip_id, recipe=recipe)
@@ -190,7 +191,7 @@ def _remove(folder: Path) -> None:
 
 
 def _record(
-    root: Path, clips: Sequence[ExportedClip], failures: Mapping[str, ItemError], recipe: str
+    root: Location, clips: Sequence[ExportedClip], failures: Mapping[str, ItemError], recipe: str
 ) -> None:
     """Say in ``outcomes`` where copies of clips are: who forgets one must know."""
     known = {(row.key, row.message) for row in read_outcomes(root, JOB, recipe)}

@@ -20,11 +20,7 @@ from dataset.tables import commit, write_shard
 from rendering.render import track_columns
 from tests.unit.rendering.lint_clips import FRAMES, SIZE, bowing_track, clean_maps
 
-CONTENTS = {
-    "walk": b"video of a walk" * 999,
-    "walk-2": b"another walk" * 999,
-    "run": b"run" * 999,
-}
+CONTENTS = {"walk": b"\x01\x02" * 9999, "walk-2": b"\x03" * 9999, "run": b"\x04\x05" * 9999}
 CONTENTS["twin"] = CONTENTS["run"]
 CLIPS = {name: f"{name}-000000-0003" for name in ("walk", "walk-2", "run")}
 ANIMATIONS = {
@@ -40,10 +36,13 @@ def sha256(source: str) -> str:
     return hashlib.sha256(CONTENTS[source]).hexdigest()
 
 
-def add(root: Path, table: str, rows: Iterable[Mapping[str, object]], *, name: str) -> None:
-    """Commit rows as one shard."""
+def add(root: Path, table: str, rows: Iterable[Mapping[str, object]], *, name: str) -> Path:
+    """Commit rows as one shard, under a digest of the name, as jobs do; its file."""
     rows = [{"recipe": RECIPE, **row} for row in rows]
-    commit(root, table, [write_shard(root, table, rows, name=name)], app=f"{table}-{name}")
+    digest = hashlib.sha256(f"{table} {name}".encode()).hexdigest()[:16]
+    shard = write_shard(root, table, rows, name=digest)
+    commit(root, table, [shard], app=digest)
+    return root / table / shard.path
 
 
 def write_chain(root: Path) -> Path:
@@ -81,6 +80,7 @@ def _write_rendered(root: Path) -> None:
         row = place | size | track_columns(track) | streams | {"boxes": boxes}
         add(root, "guidance", [row], name=name)
         latents = {"latents": b"\0" * 96, "latents_shape": [3, 4, 2, 2], "frames": FRAMES}
+        latents |= {"size": 16, "crop": [0.0, 0.0, 16.0]}
         add(
             root,
             "latents",

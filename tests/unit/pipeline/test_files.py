@@ -90,14 +90,13 @@ def test_others_read_rows_and_video(dataset: Path, tmp_path: Path, reader: str) 
 
 def test_only_live_files_are_named(tmp_path: Path) -> None:
     """Neither what was never committed nor other recipes' files, where one recipe is asked for."""
-    add(tmp_path, "clips", [{"clip_id": "a-000000-0009"}], name="old")
-    add(tmp_path, "clips", [{"clip_id": "a-000000-0009", "recipe": "newer"}], name="new")
+    old = add(tmp_path, "clips", [{"clip_id": "a-000000-0009"}], name="old")
+    new = add(tmp_path, "clips", [{"clip_id": "a-000000-0009", "recipe": "newer"}], name="new")
     write_shard(tmp_path, "clips", [{"clip_id": "b", "recipe": RECIPE}], name="orphan")
-    named = [Path(line) for line in champ_files(tmp_path, "clips").splitlines()]
-    assert named == [tmp_path / "clips" / "new.parquet", tmp_path / "clips" / "old.parquet"]
-    assert champ_files(tmp_path, "clips", "--recipe", RECIPE).split() == [str(named[1])]
+    assert set(champ_files(tmp_path, "clips").splitlines()) == {str(old), str(new)}
+    assert champ_files(tmp_path, "clips", "--recipe", RECIPE).split() == [str(old)]
     told = json.loads(champ_files(tmp_path, "clips", "--recipe", "newest", "--json"))
-    assert told == {"table": "clips", "recipe": "newer", "files": [str(named[0])]}
+    assert told == {"table": "clips", "recipe": "newer", "files": [str(new)]}
 
 
 def test_no_such_table_or_dataset_is_a_value_error(tmp_path: Path) -> None:
