@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
-from pathlib import Path
 
 from curation.bring import Arrived, Bringer
 from curation.budgets import Budget, PlatformBudgets
@@ -14,8 +13,8 @@ from curation.partials import partial_folder
 from curation.platform_names import platform_of
 from curation.urls import without_secrets
 from dataset.denied import DenyList, read_denied
-from dataset.durable import sync
 from dataset.errors import ItemError
+from dataset.storage import Location, store_file
 from dataset.video import VideoProbe, probe_video
 
 _PROBED = (
@@ -39,12 +38,13 @@ class FetchStage:
     cpus = 1.0
     gpus = 0.0
 
-    def __init__(self, settings: FetchSettings, root: Path, budget: Budget | None = None) -> None:
+    def __init__(
+        self, settings: FetchSettings, root: Location, budget: Budget | None = None
+    ) -> None:
         self._settings, self._root, self._budget = settings, root, budget
 
     def load(self) -> None:
-        """Make the folder of the files, read deny-lists and cookies."""
-        (self._root / "files").mkdir(parents=True, exist_ok=True)
+        """Read deny-lists and cookies."""
         listed = self._settings.deny_list
         self._listed = frozenset(listed.read_text("utf-8").split() if listed else ())
         self._denied: DenyList = read_denied(self._root)
@@ -105,16 +105,11 @@ class FetchStage:
         }
 
 
-def _store(arrived: Arrived, root: Path, suffix: str) -> str:
+def _store(arrived: Arrived, root: Location, suffix: str) -> str:
     """Move a file to the place its content names, durably, and return that place under the root.
 
     The same content is stored once.
     """
-    folder = root / "files" / arrived.sha256[:2]
-    folder.mkdir(parents=True, exist_ok=True)
-    final = folder / f"{arrived.sha256}{suffix}"
-    sync(arrived.path)
-    arrived.path.replace(final)
-    sync(folder)
-    sync(folder.parent)
-    return final.relative_to(root).as_posix()
+    path = f"files/{arrived.sha256[:2]}/{arrived.sha256}{suffix}"
+    store_file(arrived.path, root / path)
+    return path

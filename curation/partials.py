@@ -14,15 +14,22 @@ from pathlib import Path
 
 from curation.failures import retry_class
 from dataset.errors import ItemError
+from dataset.scratch import scratch_folder
+from dataset.storage import Location
 
 
-def partials_folder(root: Path) -> Path:
-    """The folder of all unfinished downloads, on the file system that the files end up on."""
-    return root / "files" / ".partial"
+def partials_folder(root: Location) -> Path:
+    """The folder of all unfinished downloads, on the file system that the files end up on.
+
+    For a dataset in an object store a folder of this machine: there is nothing to append to.
+    """
+    if isinstance(root, Path):
+        return root / "files" / ".partial"
+    return scratch_folder() / "partial" / hashlib.sha256(str(root).encode()).hexdigest()[:16]
 
 
 @contextmanager
-def partial_folder(root: Path, source_id: str) -> Iterator[Path]:
+def partial_folder(root: Location, source_id: str) -> Iterator[Path]:
     """The folder that a source's download grows in, for this process alone.
 
     It stays when the block is killed, put off or fails in passing, so that the next try goes on
@@ -49,7 +56,7 @@ def partial_folder(root: Path, source_id: str) -> Iterator[Path]:
         os.close(held)
 
 
-def sweep_partial_downloads(root: Path, *, older_than_seconds: float) -> list[Path]:
+def sweep_partial_downloads(root: Location, *, older_than_seconds: float) -> list[Path]:
     """Remove unfinished downloads that nobody went on with, and return their folders."""
     newest = time.time() - older_than_seconds
     swept = []

@@ -5,15 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from curation.sources import Source
 from curation.urls import has_secrets, without_secrets
+from dataset.storage import Location
 from dataset.tables import commit, committed, read_table, write_shard
 
 
-def store_sources(root: Path, sources: Sequence[Source]) -> bool:
+def store_sources(root: Location, sources: Sequence[Source]) -> bool:
     """Add a manifest's rows in one transaction, without what gives access.
 
     Returns:
@@ -29,7 +29,7 @@ def store_sources(root: Path, sources: Sequence[Source]) -> bool:
     return commit(root, "sources", [shard], app=app)
 
 
-def stored_sources(root: Path) -> list[dict[str, Any]]:
+def stored_sources(root: Location) -> list[dict[str, Any]]:
     """The newest row of every source, as the fetch stage takes it, with ``needs_manifest``."""
     rows = read_table(root, "sources").sort_by("created_at").to_pylist()
     return list({row["source_id"]: row for row in rows}.values())

@@ -114,15 +114,6 @@ def transact(
     )
 
 
-def raise_fence(folder: Location, schema: pa.Schema, fence: Fence | None) -> None:
-    """From now on the table refuses commits of those who held this lock before.
-
-    To be called before one looks what is there: nothing of theirs can be added afterwards.
-    """
-    if fence is not None:
-        transact(folder, schema, lambda _: Change(), app=fence.app, version=fence.number)
-
-
 def shorten_log(folder: Location) -> None:
     """Keep the present state as a checkpoint, and of the log nothing that is older.
 

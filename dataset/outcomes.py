@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import secrets
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 
@@ -15,7 +16,7 @@ import pyarrow.compute as pc
 
 from dataset.faults import fault_point
 from dataset.storage import Location
-from dataset.tables import commit, committed, read_table, write_shard
+from dataset.tables import commit, has_shard, read_table, write_shard
 
 STATUSES = ("ok", "rejected", "failed", "quarantined")
 
@@ -44,31 +45,24 @@ class Outcome:
             )
 
 
-def append_outcomes(
-    root: Location, outcomes: Sequence[Outcome], *, app: str | None = None, version: int = 1
-) -> bool:
+def append_outcomes(root: Location, outcomes: Sequence[Outcome]) -> bool:
     """Commit outcomes in one transaction.
 
     Args:
         root: The dataset root.
-        outcomes: What became of which items; none is no commit.
-        app: Names the transaction; by default made from the outcomes, so that appending the same
-            ones again changes nothing.
-        version: The transaction's number under ``app``.
+        outcomes: What became of which items; none is no commit. Appending the same ones again
+            changes nothing, unless rows of them were taken down meanwhile.
 
     Returns:
-        False when there was nothing to write, or ``(app, version)`` is there already.
+        False when there was nothing to write, or it is there already.
     """
-    if not outcomes:
-        return False
     rows = [asdict(outcome) for outcome in outcomes]
-    digest = hashlib.sha256((app or json.dumps(rows, sort_keys=True)).encode()).hexdigest()[:16]
-    app = app or f"outcomes-{digest}"
-    if committed(root, "outcomes", app=app, version=version):
+    name = hashlib.sha256(json.dumps(rows, sort_keys=True).encode()).hexdigest()[:16]
+    if not rows or has_shard(root, "outcomes", name):
         return False
     fault_point("outcomes.begun")
-    shard = write_shard(root, "outcomes", rows, name=f"{digest}-{version:08d}")
-    done = commit(root, "outcomes", [shard], app=app, version=version)
+    shard = write_shard(root, "outcomes", rows, name=name)
+    done = commit(root, "outcomes", [shard], app=f"outcomes-{secrets.token_hex(8)}")
     fault_point("outcomes.done")
     return done
 

@@ -7,12 +7,14 @@ lent as one (``local_file``).
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from dataset.durable import sync
+from dataset.errors import ItemError
 from dataset.object_store import (
     SCHEME,
     FileStatus,
@@ -121,7 +123,7 @@ def store_file(local: Path, final: Location) -> None:
         return
     final.parent.mkdir(parents=True, exist_ok=True)
     if local.stat().st_dev != final.parent.stat().st_dev:
-        beside = final.with_name(f".{final.name}.{local.name}.tmp")
+        beside = final.with_name(f"{final.name}.{os.getpid()}.tmp")
         local = Path(shutil.move(local, beside))
     sync(local)
     local.replace(final)
@@ -136,11 +138,13 @@ def local_file(path: Location) -> Iterator[Path]:
     An object is fetched once, and kept for a while within bounds (``dataset.scratch``).
 
     Raises:
-        FileNotFoundError: There is no such object.
+        ItemError: ``probe.missing``: there is no such object, as readers say it of a path.
     """
     if isinstance(path, Path):
         yield path
         return
+    if not is_file(path):
+        raise ItemError("probe.missing", f"there is no object {path}")
     with local_copy(path) as copy:
         yield copy
 

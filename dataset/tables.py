@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, TypeVar
+from pathlib import Path
+from typing import Any, TypeVar, overload
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -43,10 +44,14 @@ def write_shard(
     Raises:
         ValueError: The name is already that of a committed file, or see ``write_parquet``.
     """
-    folder = root / table
-    if any(_is_named(path, name) for path in _live_files(root, table)):
+    if has_shard(root, table, name):
         raise ValueError(f"{table}/{name}.parquet is committed already; write under another name")
-    return write_parquet(folder, table, rows, name=name)
+    return write_parquet(root / table, table, rows, name=name)
+
+
+def has_shard(root: Location, table: str, name: str) -> bool:
+    """Whether a shard of this name is committed, and not exchanged by a takedown since."""
+    return any(_is_named(path, name) for path in _live_files(root, table))
 
 
 def commit(
@@ -80,6 +85,16 @@ def commit(
     return transact(root / table, schema, plan, app=app, version=version, fence=fence)
 
 
+def raise_fence(root: Location, table: str, fence: Fence | None) -> None:
+    """From now on the table refuses commits of those who held this lock before.
+
+    To be called before one looks what is there: nothing of theirs comes in afterwards.
+    """
+    if fence is not None:
+        folder, schema = root / table, table_schema(table)
+        transact(folder, schema, lambda _: Change(), app=fence.app, version=fence.number)
+
+
 def committed(root: Location, table: str, *, app: str, version: int = 1) -> bool:
     """Whether a transaction ``(app, version)``, or a newer one of ``app``, is in the table."""
     table_schema(table)  # refuses a table that does not exist
@@ -87,7 +102,11 @@ def committed(root: Location, table: str, *, app: str, version: int = 1) -> bool
     return done is not None and done >= version
 
 
-def live_files(root: Location, table: str, *, recipe: str | None = None) -> list[Location]:
+@overload
+def live_files(root: Path, table: str, *, recipe: str | None = None) -> Sequence[Path]: ...
+@overload
+def live_files(root: Location, table: str, *, recipe: str | None = None) -> Sequence[Location]: ...
+def live_files(root: Location, table: str, *, recipe: str | None = None) -> Sequence[Location]:
     """The committed Parquet files, by name; empty when the table does not exist.
 
     With ``recipe`` only those that may hold rows of it; a file may hold rows of others beside.

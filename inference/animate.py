@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,9 +16,13 @@ from pydantic import Field
 from curation.people.mediapipe import MediaPipeDetector, PeopleSettings
 from curation.people.subject import SubjectRule
 from dataset.crop import Crop, crop_frames, person_crop
+from dataset.denied import read_denied
 from dataset.errors import ItemError
+from dataset.fingerprint import file_sha256
 from dataset.records import MAP_NAMES, BodyTrack, GuidanceMaps
+from dataset.scratch import scratch_folder
 from dataset.settings import Settings
+from dataset.storage import Location, store_file
 from dataset.streams import encode_stream
 from dataset.video import write_playable
 from inference.manifest import AnimationRow, own_frame
@@ -82,7 +86,7 @@ class AnimateStage:
         render: RenderSettings,
         people: PeopleSettings,
         *,
-        root: Path,
+        root: Location,
         checkpoint: Path,
         vae: Path,
         image_encoder: Path | None,
@@ -100,6 +104,7 @@ class AnimateStage:
 
     def load(self) -> None:
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self._denied = read_denied(self.root)
         self._network = load(self.checkpoint).to(self._device).eval()
         self._vae = Autoencoder.load(self.vae).to(self._device)
         self._embedder = ImageEncoder.load(self.image_encoder, self.image_encoder_sizes).to(
@@ -122,10 +127,12 @@ class AnimateStage:
         """Animate one row.
 
         Raises:
-            ItemError: The reference or the motion cannot be read, or shows nobody.
+            ItemError: The reference or the motion cannot be read, shows nobody, or was taken down
+                (``source.denied``).
         """
         started = time.monotonic()
         row = AnimationRow.model_validate(item)
+        self._check_allowed(row)
         reference = self._bodies.reference(row.reference)
         motion = self._bodies.motion(row.motion)
         frames = _span(row, motion.track.frames)
@@ -147,6 +154,12 @@ class AnimateStage:
             "seconds": time.monotonic() - started,
             "notes": "" if self._embedder.trained else UNTRAINED_IMAGE_ENCODER,
         }
+
+    def _check_allowed(self, row: AnimationRow) -> None:
+        """Neither a clip of a source that was taken down, nor its content under another name."""
+        for name in (row.reference, row.reference.rpartition("#")[0], row.motion):
+            contents = [file_sha256(Path(name))] if Path(name).is_file() else []
+            self._denied.check(name, *contents)
 
     def _place(self, reference: Reference, motion: Motion, frames: range, start: int) -> BodyTrack:
         """The reference's body where it stands in frame ``start``, then in the ``frames``.
@@ -195,14 +208,14 @@ class AnimateStage:
         self, frames: UInt8[np.ndarray, "frames size size 3"], name: str, fps: float
     ) -> tuple[str, str]:
         """A file to be played, and one with the exact pixels for evaluation."""
-        folder = Path("outputs") / self.recipe
-        (self.root / folder).mkdir(parents=True, exist_ok=True)
-        video, lossless = folder / f"{name}.mp4", folder / f"{name}.frames.mp4"
-        write_playable(self.root / video, frames, fps=fps, comment=MADE_BY)
-        temporary = self.root / f"{lossless}.{os.getpid()}.tmp"
-        temporary.write_bytes(encode_stream(frames, name="rgb", fps=fps, lossless=True))
-        temporary.replace(self.root / lossless)
-        return str(video), str(lossless)
+        video, lossless = (f"outputs/{self.recipe}/{name}{end}" for end in (".mp4", ".frames.mp4"))
+        with tempfile.TemporaryDirectory(prefix="animation-", dir=scratch_folder()) as folder:
+            made = Path(folder) / "made.mp4"
+            write_playable(made, frames, fps=fps, comment=MADE_BY)
+            store_file(made, self.root / video)
+            made.write_bytes(encode_stream(frames, name="rgb", fps=fps, lossless=True))
+            store_file(made, self.root / lossless)
+        return video, lossless
 
 
 def stack_maps(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +10,7 @@ from jaxtyping import Bool, UInt8
 
 from dataset.crop import Crop, crop_frames
 from dataset.errors import ItemError
+from dataset.storage import Location, read_file
 from dataset.streams import decode_stream
 from dataset.tables import read_row
 from inference.manifest import own_frame
@@ -30,7 +30,7 @@ class EvaluateStage:
     cpus = 1.0
     gpus = 0.0
 
-    def __init__(self, root: Path, guidance_recipe: str | None) -> None:
+    def __init__(self, root: Location, guidance_recipe: str | None) -> None:
         self.root, self.guidance_recipe = root, guidance_recipe
 
     def load(self) -> None:
@@ -50,7 +50,7 @@ class EvaluateStage:
                 status="rejected",
             )
         true, masks, repeated = self._truth(item, item["motion"], reference)
-        drawn = decode_stream((self.root / item["frames_path"]).read_bytes())
+        drawn = decode_stream(read_file(self.root / item["frames_path"]))
         energy = motion_energy(true, masks)
         judged = np.arange(item["start_frame"], item["start_frame"] + len(true)) != reference
         if not judged.any():

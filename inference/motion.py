@@ -16,6 +16,7 @@ from curation.people.subject import SubjectRule, choose_subject
 from curation.people.tracking import track_people
 from dataset.errors import ItemError
 from dataset.records import BodyTrack, Keypoints
+from dataset.storage import Location
 from dataset.streams import decode_stream
 from dataset.tables import read_row
 from dataset.video import read_frames
@@ -61,7 +62,7 @@ class Reference:
 class BodyReader:
     """Reads bodies out of the ``guidance`` table, or fits them to files."""
 
-    root: Path
+    root: Location
     guidance_recipe: str | None
     detector: PoseDetector
     fitter: BodyFitter

@@ -2,18 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from dataset.storage import Location, location
 
 if TYPE_CHECKING:
     from pipeline.workspace import Workspace
 
-DatasetArg = Annotated[Path, typer.Argument(help="The dataset folder; made when it is missing.")]
+DatasetArg = Annotated[
+    Any,  # a Location, which is a union: Typer knows none
+    typer.Argument(
+        parser=location,
+        metavar="DATASET",
+        help="The dataset: a folder, made when it is missing, or s3://bucket/prefix.",
+    ),
+]
 ConfigOpt = Annotated[
-    str | None,
-    typer.Option("--config", "-c", help="A name in configs/ (tiny), a YAML file or a folder."),
+    list[str] | None,
+    typer.Option(
+        "--config",
+        "-c",
+        help="A name in configs/ (tiny, profiles/half_body), a YAML file or a folder; repeated: "
+        "each over those before.",
+    ),
 ]
 SetOpt = Annotated[
     list[str] | None,
@@ -42,15 +57,15 @@ RunsOpt = Annotated[
 
 
 def open_workspace(
-    dataset: Path,
-    config: str | None,
+    dataset: Location,
+    config: Sequence[str] | None,
     overrides: list[str] | None,
     address: str | None = None,
     in_process: bool = False,
     dry_run: bool = False,
     retry_failed: bool = False,
 ) -> Workspace:
-    """The dataset folder with its resolved configuration; ``ValueError`` where that is wrong."""
+    """The dataset with its resolved configuration; ``ValueError`` where that is wrong."""
     from pipeline.config import load_config
     from pipeline.job import RunOptions
     from pipeline.workspace import Workspace

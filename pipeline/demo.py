@@ -26,7 +26,7 @@ from pipeline.jobs.curate import curate
 from pipeline.jobs.encode import encode
 from pipeline.jobs.fetch import fetch
 from pipeline.jobs.render import render
-from pipeline.jobs.train import checkpoint_folder, train, vae_folder
+from pipeline.jobs.train import checkpoint_folder, runs_folder, train, vae_folder
 from pipeline.recipes import animate_recipe, evaluate_recipe, render_recipe
 from pipeline.report import write_report
 from pipeline.report_pictures import animation_strip, clip_strip, write_film
@@ -76,7 +76,7 @@ def run_demo(workspace: Workspace, folder: Path) -> dict[str, Any]:
 
 
 def _steps(workspace: Workspace, folder: Path) -> list[tuple[str, Callable[[], object]]]:
-    runs = workspace.root / "runs"
+    runs = runs_folder(workspace.root)
 
     def animated() -> object:
         manifest = _animation_manifest(workspace, folder)
@@ -165,7 +165,8 @@ def _report_is_current(workspace: Workspace, folder: Path) -> bool:
         return False
     if json.loads(told.read_text()).get("configuration") != _configuration(workspace):
         return False
-    sources = [*workspace.root.glob("*/_delta_log/*.json"), *workspace.root.glob("runs/*/*.json*")]
+    runs = runs_folder(workspace.root)
+    sources = [*runs.parent.glob("*/_delta_log/*.json"), *runs.glob("*/*.json*")]
     return all(path.stat().st_mtime < page.stat().st_mtime for path in sources)
 
 
@@ -179,7 +180,7 @@ def _write_overview(workspace: Workspace, out: Path) -> Path:
     clip_id = _rendered_clips(workspace)[-1][0]
     columns = [*TRACK_COLUMNS, *STREAM_NAMES, "boxes", "fps"]
     clip = read_row(root, "guidance", clip_id, recipe=recipe, columns=columns)
-    runs = root / "runs"
+    runs = runs_folder(root)
     made = animate_recipe(workspace.config, checkpoint_folder(runs), vae_folder(workspace))
     row = read_row(
         root,
@@ -203,7 +204,7 @@ def _write_csv(path: Path, rows: list[dict[str, Any]]) -> Path:
 
 def _summary(workspace: Workspace, folder: Path) -> dict[str, Any]:
     root = workspace.root
-    runs = root / "runs"
+    runs = runs_folder(root)
     recipe = animate_recipe(workspace.config, checkpoint_folder(runs), vae_folder(workspace))
     metrics = read_table(root, "metrics", recipe=evaluate_recipe(recipe)).to_pylist()
     drawn = read_table(root, "animations", recipe=recipe).to_pylist()

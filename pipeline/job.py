@@ -7,20 +7,19 @@ happens when a job is killed between two).
 
 from __future__ import annotations
 
-import fcntl
-import hashlib
 import itertools
+import secrets
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sized
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Sized
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from dataset.leases import Fence
+from dataset.locks import dataset_lock
 from dataset.outcomes import append_outcomes
-from dataset.tables import commit
+from dataset.tables import commit, raise_fence
 from pipeline.resume import Past, read_past, reconcile
 from pipeline.runner import ray_session, run_in_process, run_on_ray
 from pipeline.settings import JobSettings
@@ -36,7 +35,6 @@ class RunOptions:
     in_process: bool = False
     dry_run: bool = False
     retry_failed: bool = False
-    retry_reasons: frozenset[str] | None = None  # of failed items only those; None: all
     quiet: bool = False
 
 
@@ -51,6 +49,7 @@ class JobSummary:
     statuses: dict[str, int]
     deferred: dict[str, int]  # items that have to wait, by kind; they have no outcome
     seconds: float
+    notes: tuple[str, ...] = ()  # what a person should know beside the counts
 
     def __str__(self) -> str:
         did = ", ".join(f"{count} {status}" for status, count in sorted(self.statuses.items()))
@@ -61,7 +60,7 @@ class JobSummary:
         if self.deferred:
             kinds = ", ".join(sorted(self.deferred))
             text += f"; {sum(self.deferred.values())} wait ({kinds}): run again later"
-        return text
+        return "\n".join([text, *self.notes])
 
 
 def run_job(spec: StageSpec, items: Iterable[Item], options: RunOptions) -> JobSummary:
@@ -74,18 +73,17 @@ def run_job(spec: StageSpec, items: Iterable[Item], options: RunOptions) -> JobS
         options: How to run.
     """
     started = time.monotonic()
-    with dataset_lock(spec.root, spec.job):
+    with dataset_lock(spec.root, spec.job) as fence:
+        raise_fence(spec.root, spec.table, fence)
         reconcile(spec)
-        past = read_past(
-            spec, retry_failed=options.retry_failed, retry_reasons=options.retry_reasons
-        )
+        past = read_past(spec, retry_failed=options.retry_failed)
         pending = _Pending(spec.key, items, past)
         statuses: Counter[str] = Counter()
         deferred: Counter[str] = Counter()
         if options.dry_run:
             statuses["to do"] = sum(1 for _ in pending)
         else:
-            committer = _Committer(spec, past.attempts, options.settings.commit_seconds)
+            committer = _Committer(spec, past, fence, options.settings.commit_seconds)
             for result in _with_progress(spec, pending, options):
                 statuses.update(outcome.status for outcome in result.outcomes)
                 deferred.update(result.deferred)
@@ -173,8 +171,11 @@ def _batch_size(items: int | None, settings: JobSettings) -> int:
 class _Committer:
     """Commits shards and then outcomes, in batches; what was killed in between is redone."""
 
-    def __init__(self, spec: StageSpec, attempts: Mapping[str, int], every_seconds: float) -> None:
-        self._spec, self._attempts, self._every = spec, attempts, every_seconds
+    def __init__(
+        self, spec: StageSpec, past: Past, fence: Fence | None, every_seconds: float
+    ) -> None:
+        self._spec, self._attempts, self._fence = spec, past.attempts, fence
+        self._every = every_seconds
         self._waiting: list[BatchResult] = []
         self._last = time.monotonic()
 
@@ -190,22 +191,9 @@ class _Committer:
             for result in self._waiting
             for outcome in result.outcomes
         ]
+        spec = self._spec
         if shards:
-            names = "\n".join(sorted(shard.path for shard in shards))
-            digest = hashlib.sha256(names.encode()).hexdigest()[:16]
-            commit(self._spec.root, self._spec.table, shards, app=f"{self._spec.job}-{digest}")
-        append_outcomes(self._spec.root, outcomes)
+            app = f"{spec.job}-{secrets.token_hex(8)}"  # the same shards may come after a takedown
+            commit(spec.root, spec.table, shards, app=app, fence=self._fence)
+        append_outcomes(spec.root, outcomes)
         self._waiting, self._last = [], time.monotonic()
-
-
-@contextmanager
-def dataset_lock(root: Path, job: str) -> Iterator[None]:
-    """Hold the right to run ``job`` on this dataset; a second driver waits for the first.
-
-    The kernel drops the lock when its holder dies, so a killed job never blocks the next one.
-    """
-    path = root / ".locks" / f"{job}.lock"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield

@@ -12,6 +12,7 @@ import jinja2
 import numpy as np
 
 from dataset.records import STREAM_NAMES
+from dataset.storage import local_file
 from dataset.tables import newest_recipe, read_row, read_table
 from dataset.video import read_frames
 from inference.manifest import own_frame
@@ -48,7 +49,7 @@ def write_report(workspace: Workspace, out: Path) -> Path:
         clips=clips,
         rendered=rendered,
         panels=PANELS,
-        curves=_curves(workspace.root / "runs"),
+        curves=_curves(workspace.root / "runs") if isinstance(workspace.root, Path) else [],
         animations=_animations(workspace),
     )
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -116,7 +117,8 @@ def _animation_video(workspace: Workspace, row: dict[str, Any]) -> str:
     root = workspace.root
     reference = own_frame(row["reference"], row["motion"])
     if reference is None:
-        frames = np.stack(list(read_frames(root / row["video_path"])))
+        with local_file(root / row["video_path"]) as path:
+            frames = np.stack(list(read_frames(path)))
         return video_uri(frames.repeat(4, 1).repeat(4, 2) if row["size"] < 160 else frames, 30.0)
     recipe = render_recipe(workspace.config)
     clip = read_row(root, "guidance", row["motion"], recipe=recipe, columns=["rgb", "fps"])

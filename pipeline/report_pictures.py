@@ -16,6 +16,7 @@ from PIL import Image
 
 from dataset.crop import Crop, crop_frames
 from dataset.records import MAP_NAMES
+from dataset.storage import Location, read_file
 from dataset.streams import decode_stream
 from dataset.video import write_playable
 from rendering.body_model import BodyModel
@@ -42,10 +43,10 @@ def clip_strip(row: dict[str, Any], body: BodyModel) -> Frames:
 
 
 def animation_strip(
-    root: Path, row: dict[str, Any], clip: dict[str, Any], reference: int
+    root: Location, row: dict[str, Any], clip: dict[str, Any], reference: int
 ) -> Frames:
     """The reference repeated, the animation, and the true frames, side by side."""
-    drawn = decode_stream((root / row["frames_path"]).read_bytes())
+    drawn = decode_stream(read_file(root / row["frames_path"]))
     crop, size = Crop.from_list(row["crop"]), int(row["size"])
     span = range(row["start_frame"], row["start_frame"] + row["frames"])
     true = crop_frames(decode_stream(clip["rgb"], span), crop, size)

@@ -14,6 +14,7 @@ from jaxtyping import UInt8
 from rich.progress import track
 
 from dataset.errors import ItemError
+from dataset.storage import local_file
 from dataset.tables import read_table
 from dataset.video import read_frames
 from pipeline.recipes import curate_recipe, select_recipe
@@ -113,17 +114,18 @@ def _boxed(
     """The clip's first seconds, small, with the subject's box drawn in."""
     boxes = np.asarray(clip["boxes"], np.float32).reshape(-1, 4)
     start, end = clip["start_seconds"], clip["end_seconds"]
-    frames = read_frames(
-        workspace.root / clip["video_path"],
-        fps=PREVIEW_FPS,
-        start_seconds=start,
-        end_seconds=min(end, start + PREVIEW_SECONDS),
-        max_side=PREVIEW_SIDE,
-    )
-    for index, frame in enumerate(frames):
-        shown = frame.copy()
-        box = boxes[min(len(boxes) - 1, round(index * clip["fps"] / PREVIEW_FPS))]
-        scale = frame.shape[1] / clip["width"]
-        x0, y0, x1, y1 = (box * scale).round().astype(int).tolist()
-        cv2.rectangle(shown, (x0, y0), (x1, y1), _BOX_COLOUR, 1)
-        yield shown
+    with local_file(workspace.root / clip["video_path"]) as path:
+        frames = read_frames(
+            path,
+            fps=PREVIEW_FPS,
+            start_seconds=start,
+            end_seconds=min(end, start + PREVIEW_SECONDS),
+            max_side=PREVIEW_SIDE,
+        )
+        for index, frame in enumerate(frames):
+            shown = frame.copy()
+            box = boxes[min(len(boxes) - 1, round(index * clip["fps"] / PREVIEW_FPS))]
+            scale = frame.shape[1] / clip["width"]
+            x0, y0, x1, y1 = (box * scale).round().astype(int).tolist()
+            cv2.rectangle(shown, (x0, y0), (x1, y1), _BOX_COLOUR, 1)
+            yield shown

@@ -7,11 +7,11 @@ import secrets
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Protocol
 
 from dataset.errors import ItemDeferredError, ItemError
 from dataset.outcomes import Outcome
+from dataset.storage import Location
 from dataset.tables import ShardFile, write_shard
 from pipeline.versions import code_versions
 
@@ -43,7 +43,7 @@ class StageSpec:
     job: str
     table: str
     key: str  # the column of an item that names it
-    root: Path
+    root: Location
     recipe: str
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
 
+from dataset.storage import Location
 from pipeline.config import Config
 from pipeline.job import RunOptions
 
@@ -13,6 +13,6 @@ from pipeline.job import RunOptions
 class Workspace:
     """A dataset root with the configuration and the options of one command."""
 
-    root: Path
+    root: Location
     config: Config = field(default_factory=Config)
     options: RunOptions = field(default_factory=RunOptions)

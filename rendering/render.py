@@ -14,6 +14,7 @@ from curation.people.mediapipe import MediaPipeDetector, PeopleSettings
 from dataset.errors import ItemError
 from dataset.records import STREAM_NAMES, BodyTrack, Camera, Keypoints
 from dataset.settings import Settings
+from dataset.storage import Location, local_file
 from dataset.streams import StreamEncoder, encode_stream
 from dataset.video import read_frames
 from rendering.body_model import BodyModel
@@ -75,7 +76,7 @@ class RenderStage:
     cpus = 1.0
 
     def __init__(
-        self, settings: RenderSettings, people: PeopleSettings, root: Path, *, gpus: float = 0.0
+        self, settings: RenderSettings, people: PeopleSettings, root: Location, *, gpus: float = 0.0
     ) -> None:
         """``gpus`` is what a worker asks for: HMR2 and OpenGL use one where there is one."""
         self.settings, self.people, self.root = settings, people, root
@@ -124,14 +125,15 @@ class RenderStage:
         self, item: Row
     ) -> tuple[UInt8[np.ndarray, "frames height width 3"], Float32[np.ndarray, "frames 4"]]:
         """The clip's frames, longer side at most ``max_side``, and its boxes in their pixels."""
-        span = read_frames(
-            self.root / str(item["video_path"]),
-            fps=item["fps"],
-            start_seconds=item["start_seconds"],
-            end_seconds=item["end_seconds"],
-            max_side=self.settings.max_side,
-        )
-        frames = np.stack(list(span))
+        with local_file(self.root / str(item["video_path"])) as path:
+            span = read_frames(
+                path,
+                fps=item["fps"],
+                start_seconds=item["start_seconds"],
+                end_seconds=item["end_seconds"],
+                max_side=self.settings.max_side,
+            )
+            frames = np.stack(list(span))
         boxes = np.asarray(item["boxes"], np.float32).reshape(-1, 4)
         if len(frames) < len(boxes):
             raise ItemError(

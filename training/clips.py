@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float32, UInt8
 
 from dataset.crop import Crop, crop_frames, person_crop
+from dataset.denied import read_denied
+from dataset.storage import Location
 from dataset.streams import decode_stream, stream_channels
 from dataset.tables import newest_recipe, read_row, read_table
 from training.tensors import unpack_tensor
@@ -29,7 +30,7 @@ class TrainingClip:
 
 
 def rendered_clips(
-    root: Path, *, size: int, margin: float, recipe: str | None = None
+    root: Location, *, size: int, margin: float, recipe: str | None = None
 ) -> list[TrainingClip]:
     """The clips of the ``guidance`` table, by id; of its newest recipe unless one is named.
 
@@ -51,10 +52,10 @@ def rendered_clips(
         )
         for row in rows.to_pylist()
     ]
-    return sorted(clips, key=lambda clip: clip.clip_id)
+    return _allowed(root, clips)
 
 
-def encoded_clips(root: Path, *, recipe: str | None = None) -> list[TrainingClip]:
+def encoded_clips(root: Location, *, recipe: str | None = None) -> list[TrainingClip]:
     """The clips of the ``latents`` table, by id; of its newest recipe unless one is named."""
     recipe = recipe or newest_recipe(root, "latents")
     columns = ["clip_id", "frames", "size", "crop", "guidance_recipe"]
@@ -70,6 +71,12 @@ def encoded_clips(root: Path, *, recipe: str | None = None) -> list[TrainingClip
         )
         for row in rows.to_pylist()
     ]
+    return _allowed(root, clips)
+
+
+def _allowed(root: Location, clips: Sequence[TrainingClip]) -> list[TrainingClip]:
+    """The clips by id; ``ItemError`` where one is of a source that was taken down."""
+    read_denied(root).check(*(clip.clip_id for clip in clips))
     return sorted(clips, key=lambda clip: clip.clip_id)
 
 
@@ -79,7 +86,7 @@ def boxes_crop(boxes: Sequence[float], *, margin: float) -> Crop:
 
 
 def read_frames_cut(
-    root: Path, clip: TrainingClip, stream: str, indices: Sequence[int] | None = None
+    root: Location, clip: TrainingClip, stream: str, indices: Sequence[int] | None = None
 ) -> UInt8[np.ndarray, "frames size size channels"]:
     """Frames of one of a clip's streams, cut and scaled; all of them without ``indices``.
 
@@ -100,7 +107,7 @@ class ClipStore:
     kept.
     """
 
-    def __init__(self, root: Path, *, capacity_bytes: int) -> None:
+    def __init__(self, root: Location, *, capacity_bytes: int) -> None:
         if capacity_bytes <= 0:
             raise ValueError(f"capacity_bytes must be above 0, got {capacity_bytes}")
         self.root = root

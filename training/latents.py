@@ -11,6 +11,7 @@ import torch
 from pydantic import Field
 
 from dataset.settings import Settings
+from dataset.storage import Location
 from dataset.tables import read_row
 from training.champ.autoencoder import Autoencoder
 from training.champ.image_encoder import ImageEncoder, ImageEncoderSettings
@@ -57,7 +58,7 @@ class EncodeStage:
     def __init__(
         self,
         settings: EncodeSettings,
-        root: Path,
+        root: Location,
         *,
         autoencoder: Path,
         image_encoder: Path | None = None,

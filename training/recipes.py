@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from dataset.fingerprint import fingerprint
+from dataset.storage import Location
 from training.champ import checkpoints
 from training.champ.network import ChampNetwork
 from training.champ.reference import freeze_reference_tail
@@ -71,7 +72,7 @@ class StageRecipe:
 
     def __init__(
         self,
-        root: Path,
+        root: Location,
         *,
         stage: Literal[1, 2],
         settings: TrainSettings,

@@ -12,6 +12,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from dataset.fingerprint import fingerprint
+from dataset.storage import Location
 from training.champ.autoencoder import Autoencoder, VaeSettings, frames_to_pixels
 from training.clips import ClipStore, rendered_clips
 from training.data import plan_sample, seen_frames, usable_clips
@@ -43,7 +44,7 @@ class VaeRecipe:
 
     def __init__(
         self,
-        root: Path,
+        root: Location,
         *,
         settings: TrainSettings,
         autoencoder: VaeSettings,

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
+from dataset.storage import Location, local_root
 from pipeline.recipes import encode_recipe, render_recipe
+from pipeline.trained_on import record_sources
 from pipeline.workspace import Workspace
 from training.loop import train as run_training
-from training.recipes import Recipe, StageRecipe
+from training.recipes import StageRecipe
 from training.run_folder import TrainResult
 from training.vae_recipe import VaeRecipe
 
@@ -30,20 +33,28 @@ def train(
     """
     if stage not in STAGES:
         raise ValueError(f"--stage takes {', '.join(STAGES)}; got {stage!r}")
-    config, folder = workspace.config, runs or workspace.root / "runs"
+    config, folder = workspace.config, runs_folder(workspace.root, runs)
     recipe = (
         _vae_recipe(workspace) if stage == "vae" else _stage_recipe(workspace, stage, folder, vae)
     )
     run_dir = folder / STAGES[stage]
     if workspace.options.dry_run:
         return f"would train {recipe.name} for {recipe.optimizer.steps} steps in {run_dir}"
+    if os.environ.get("RANK", "0") == "0":  # the launcher starts a process for each GPU
+        record_sources(run_dir, [clip.clip_id for clip in recipe.clips])
     result = run_training(run_dir, recipe, config.train.loop, seed=config.train.seed)
     return _describe(result)
 
 
 def vae_folder(workspace: Workspace, runs: Path | None = None) -> Path:
     """The autoencoder: the configuration's, else the one trained among the runs."""
-    return workspace.config.models.vae or _weights(runs or workspace.root / "runs", "vae")
+    return workspace.config.models.vae or _weights(runs_folder(workspace.root, runs), "vae")
+
+
+def runs_folder(root: Location, runs: Path | None = None) -> Path:
+    """Where runs are: as given, else in the dataset's folder; ``ValueError`` where it has none."""
+    remedy = "name what is needed with --runs, --checkpoint or --vae"
+    return runs or local_root(root, "what training writes", remedy) / "runs"
 
 
 def checkpoint_folder(runs: Path) -> Path:
@@ -60,7 +71,7 @@ def _describe(result: TrainResult) -> str:
     )
 
 
-def _vae_recipe(workspace: Workspace) -> Recipe:
+def _vae_recipe(workspace: Workspace) -> VaeRecipe:
     config = workspace.config
     return VaeRecipe(
         workspace.root,
@@ -71,7 +82,7 @@ def _vae_recipe(workspace: Workspace) -> Recipe:
     )
 
 
-def _stage_recipe(workspace: Workspace, stage: str, runs: Path, vae: Path | None) -> Recipe:
+def _stage_recipe(workspace: Workspace, stage: str, runs: Path, vae: Path | None) -> StageRecipe:
     config = workspace.config
     latents = encode_recipe(config, vae or vae_folder(workspace, runs))
     return StageRecipe(

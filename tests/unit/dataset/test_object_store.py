@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from dataset.delta import Change, LiveFiles, LockLostError, raise_fence, transact
+from dataset.delta import Change, LiveFiles, LockLostError, transact
 from dataset.leases import Fence
 from dataset.locks import dataset_lock
 from dataset.object_store import ObjectPath, ObjectReader, create_object, put_object
@@ -32,6 +32,7 @@ from dataset.tables import (
     commit,
     committed,
     live_files,
+    raise_fence,
     read_row,
     read_table,
     sweep_orphans,
@@ -268,14 +269,13 @@ def test_one_holds_a_lease_and_the_next_waits(root: ObjectPath, monkeypatch) -> 
 def test_who_lost_the_lease_commits_nothing(root: ObjectPath) -> None:
     """After a takeover the table refuses the one who had it before."""
     old, new = (Fence(app="fence-render", number=number) for number in (1, 2))
-    schema = SCHEMAS["guidance"]
-    raise_fence(root / "guidance", schema, old)
+    raise_fence(root, "guidance", old)
     shards = [
         write_shard(root, "guidance", [{"clip_id": name, "recipe": "r"}], name=name)
         for name in "abc"
     ]
     assert commit(root, "guidance", shards[:1], app="1", fence=old)
-    raise_fence(root / "guidance", schema, new)
+    raise_fence(root, "guidance", new)
     with pytest.raises(LockLostError, match="took over"):
         commit(root, "guidance", shards[1:2], app="2", fence=old)
     assert commit(root, "guidance", shards[2:], app="3", fence=new)
@@ -289,7 +289,7 @@ def test_who_loses_the_lease_in_the_middle_of_a_commit_fails(root: ObjectPath) -
 
     def overtaken(live: LiveFiles) -> Change:
         assert not live
-        raise_fence(root / "guidance", schema, Fence(app="fence-render", number=2))
+        raise_fence(root, "guidance", Fence(app="fence-render", number=2))
         return Change(added=[late])
 
     with pytest.raises(LockLostError, match="took over"):
