@@ -17,6 +17,7 @@ from curation.breaker import Breaker
 _MINUTE = 60.0
 _ROUNDING = 1e-9  # so much slower, lest rounding put one more into a minute
 _LEASE_SECONDS = 300.0  # a worker that died gives its place back after so long
+_ASK_AGAIN_SECONDS = 0.5
 _MAX_PLATFORMS = 10_000  # of the open web every host is one
 
 
@@ -118,7 +119,7 @@ class PlatformBudgets:
         state = self._state(platform, rates, now)
         _drop_lost(state, now)
         if len(state.leases) >= rates.concurrency:
-            return Entry("busy", 1.0)
+            return Entry("busy", _ASK_AGAIN_SECONDS)
         pause = state.breaker.admit(ticket, now)
         if pause > 0:
             return Entry("busy" if state.breaker.on_trial else "paused", pause)

@@ -125,6 +125,7 @@ def _options(
         "enable_file_urls": False,
         "external_downloader": {"default": "native"},
         "ffmpeg_location": "/nonexistent",
+        "js_runtimes": {},  # a program on the path that would run a platform's scripts
         "fixup": "never",
         "postprocessors": [],
         "overwrites": False,

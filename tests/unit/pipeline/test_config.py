@@ -8,7 +8,7 @@ import yaml
 from pipeline.config import Config, config_folder, load_config
 
 
-@pytest.mark.parametrize("name", ["tiny", "official"])
+@pytest.mark.parametrize("name", ["tiny", "official", "fetch"])
 def test_the_named_configurations_are_valid(name):
     """Everything in configs/ loads."""
     assert isinstance(load_config(name), Config)
@@ -73,3 +73,8 @@ def test_values_are_frozen():
     """A configuration cannot change under a running job."""
     with pytest.raises(ValueError, match="frozen"):
         load_config("tiny").render.max_side = 3  # type: ignore[misc]
+
+
+def test_the_fetch_example_holds_the_defaults():
+    """configs/fetch.yaml is there to be copied: it says what holds without it."""
+    assert load_config("fetch") == load_config()
