@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import bisect
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -57,20 +57,10 @@ class TableRows:
             yield from batch.to_pylist()
 
 
-def read_past(
-    spec: StageSpec, *, retry_failed: bool, retry_reasons: Collection[str] | None
-) -> Past:
-    """The items that need no more work, by their newest outcome.
-
-    Args:
-        spec: The job.
-        retry_failed: Failed and quarantined items are tried again.
-        retry_reasons: Of these, only those with such a reason; None for all.
-    """
+def read_past(spec: StageSpec, *, retry_failed: bool) -> Past:
+    """The items that need no more work, by their newest outcome; failed ones do if so wanted."""
     newest = _newest_outcomes(spec)
-    again = pc.field("status").isin(_texts(AGAIN if retry_failed else ()))
-    if retry_reasons is not None:
-        again &= pc.field("reason").isin(_texts(retry_reasons))
+    again = pc.field("status").isin(pa.array(AGAIN if retry_failed else (), pa.string()))
     return Past(done=SortedKeys(newest.filter(~again)["key"]), attempts=_attempts(newest, again))
 
 
@@ -105,10 +95,6 @@ def _newest_outcomes(spec: StageSpec) -> pa.Table:
     return newest.select(["key", *(f"{fact}_last" for fact in facts)]).rename_columns(
         ["key", *facts]
     )
-
-
-def _texts(values: Collection[str]) -> pa.Array:
-    return pa.array(list(values), pa.string())  # typed, though it may be empty
 
 
 def _recovered(spec: StageSpec, key: str, attempts: int) -> Outcome:
