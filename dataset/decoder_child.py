@@ -153,6 +153,7 @@ class _Server:
             if slots is None:
                 slots = self._make_slots(picture.shape)
             if picture is before:
+                self._alive()
                 self.send({"say": "again", "seconds": seconds})
                 continue
             while sent - self._freed == len(slots):

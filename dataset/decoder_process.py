@@ -21,6 +21,7 @@ import stat
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -262,11 +263,13 @@ class _Child:
         """Break off a request that is under way; False where the child cannot be used again."""
         if self.is_free or not self.is_running():
             return self.is_running()
+        deadline = time.monotonic() + _STOP_SECONDS
         self._socket.settimeout(_STOP_SECONDS)
         try:
             self._socket.send(STOP)
             while self._received()["say"] not in ("done", "error"):
-                pass
+                if time.monotonic() > deadline:
+                    return False
         except (OSError, ItemError):
             return False
         self.is_free = True

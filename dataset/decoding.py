@@ -30,7 +30,9 @@ from dataset.deinterlacing import deinterlaced
 from dataset.errors import ItemError
 from dataset.rgb import RgbConverter
 
-_MAX_OVERRUN_SECONDS = 10.0  # a time stamp far past the end would be filled up with copies
+# A time stamp so far past the end, or past the frame before it where no end is told, is wrong: the
+# time between would be filled with copies.
+_MAX_OVERRUN_SECONDS = 10.0
 _ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}  # FFmpeg's own drop the alpha plane
 
 
@@ -123,18 +125,19 @@ class _Decoding:
         if start > 0:
             offset = self._origin + int(start / self._base)
             self._container.seek(offset, stream=self._stream, backward=True)
-        seconds = -self._step
+        seconds = start - self._step
         try:
             for frame in self._frames():
+                limit = (self._length or seconds) + _MAX_OVERRUN_SECONDS
                 stamp = frame.pts if frame.pts is not None else frame.dts
                 if stamp is None:
                     seconds += self._step
                 else:
                     seconds = float((stamp - self._origin) * self._base)
-                if self._length and seconds > self._length + _MAX_OVERRUN_SECONDS:
+                if seconds > limit:
                     raise ItemError(
                         "decode.damaged",
-                        f"{self._name}: a frame at {seconds:g} s of {self._length:g}",
+                        f"{self._name}: a frame at {seconds:g} s, where {limit:g} is the limit",
                     )
                 yield seconds, frame
         except MemoryError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
@@ -70,7 +71,7 @@ def probe(file: int, name: str, *, max_pixels: int) -> VideoProbe:
         frame, stamps = _first_frame(container, stream, name)
         context = stream.codec_context
         fps, duration = frame_rate(stream), duration_seconds(container, stream)
-        frames = stream.frames or round(duration * fps)
+        frames = _frame_count(stream, duration * fps, os.fstat(file).st_size, name)
         aspect = float(stream.sample_aspect_ratio or 1)
         width, height = square_size(context.width, context.height, aspect)
         rotation = rotation_of(frame)
@@ -94,6 +95,14 @@ def probe(file: int, name: str, *, max_pixels: int) -> VideoProbe:
             has_audio=bool(container.streams.audio),
             video_streams=len(moving_streams(container)),
         )
+
+
+def _frame_count(stream: VideoStream, estimate: float, size: int, name: str) -> int:
+    """The container's count, else an estimate; a frame takes a byte at least."""
+    if stream.frames > size:
+        message = f"{name}: its header counts {stream.frames} frames in {size} bytes"
+        raise ItemError("probe.damaged", message)
+    return stream.frames or round(min(estimate, size))
 
 
 def _first_frame(

@@ -42,7 +42,8 @@ def probe_video(path: Path | str, *, max_pixels: int = MAX_PIXELS) -> VideoProbe
     Raises:
         ItemError: ``probe.missing``, ``probe.empty``, ``probe.not_video`` (text, pictures, sound,
             playlists), ``probe.no_video_stream``, ``probe.unknown_codec``, ``probe.truncated``,
-            ``probe.too_large`` (more than ``max_pixels`` a frame), ``probe.no_frames``;
+            ``probe.too_large`` (more than ``max_pixels`` a frame), ``probe.no_frames``,
+            ``probe.damaged`` (a header that contradicts itself);
             ``decode.crashed``, ``decode.timeout``, ``decode.memory`` where the decoder did not
             survive it.
     """

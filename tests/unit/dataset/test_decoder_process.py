@@ -21,6 +21,7 @@ from dataset import video
 from dataset.decoder_process import DecoderLimits, DecoderPool
 from dataset.errors import ItemError
 from dataset.video import probe_video, read_frames, write_playable
+from tests.unit.dataset.foreign_videos import grey_frames, write_video
 
 MODULE = "tests.unit.dataset.breaking_decoder"
 WANTED = {"max_side": 64}
@@ -185,6 +186,23 @@ def test_who_stops_early_leaves_the_decoder_usable(clip: Path) -> None:
         assert time.monotonic() - started < 1.5
         pids |= {child._process.pid for child in pool._idle}
     assert len(pids) == 1
+    pool.close()
+
+
+def test_who_stops_in_a_long_still_is_not_kept_waiting(tmp_path: Path) -> None:
+    """A picture that is shown for an hour is no flood: the child stops when it is told to."""
+    path = write_video(
+        tmp_path / "still.mkv", grey_frames([10, 20]), rate=1000, times=[0, 3_600_000]
+    )
+    pool = DecoderPool()
+    for _ in range(2):
+        frames = pool.pictures(path, {"fps": 30.0})
+        assert [seconds for seconds, _ in islice(frames, 500)] == [0.0] * 500
+        time.sleep(0.2)
+        started = time.monotonic()
+        frames.close()
+        assert time.monotonic() - started < 1.5
+    assert len(pool._idle) == 1
     pool.close()
 
 
