@@ -21,8 +21,9 @@ import cv2
 import numpy as np
 
 from curation.curate import CurateSettings, CurateStage
+from curation.decisions import decide
 from curation.people.mediapipe import MediaPipeDetector, PeopleSettings
-from curation.select import SelectSettings, decide
+from curation.select import SelectSettings
 from dataset.assets import asset_path
 from dataset.errors import ItemError
 from dataset.video import probe_video, read_frames

@@ -22,8 +22,9 @@ import cv2
 import numpy as np
 
 from curation.curate import CurateSettings, CurateStage
+from curation.decisions import decide
 from curation.people.mediapipe import PeopleSettings
-from curation.select import SelectSettings, decide
+from curation.select import SelectSettings
 from dataset.errors import ItemError
 from dataset.streams import decode_stream
 from dataset.video import probe_video

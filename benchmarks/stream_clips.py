@@ -22,8 +22,9 @@ from jaxtyping import UInt8
 
 from benchmarks.motions import make_motion
 from curation.curate import CurateSettings, CurateStage
+from curation.decisions import decide
 from curation.people.mediapipe import PeopleSettings
-from curation.select import SelectSettings, decide
+from curation.select import SelectSettings
 from dataset.records import MAP_NAMES, STREAM_NAMES
 from dataset.streams import decode_stream, stream_channels
 from dataset.video import probe_video, read_frames

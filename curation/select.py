@@ -1,115 +1,175 @@
-"""Which candidate clips are good enough, by thresholds on their scores; no video is touched.
+"""Which candidate clips are good enough: the thresholds, and the reasons against a clip.
 
-Decisions are apart from scores, so that other thresholds cost seconds. "Ours" in a comment means
-measured on the labelled sample media that `benchmarks/people.py` goes through.
+Decisions are apart from scores, so that other thresholds cost seconds and touch no video.
+``configs/curate.yaml`` has every default with where it comes from; docs/selection.md tells how to
+choose others. ``curation.decisions`` applies them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Literal, NamedTuple
 
 from pydantic import Field
 
+from curation.quotas import Quotas
 from dataset.settings import Settings
+
+Framing = Literal["full_body", "half_body", "close_up"]
 
 
 class SelectSettings(Settings):
-    """Thresholds on the columns of ``clips``; a clip must pass them all."""
+    """Thresholds on the columns of ``clips``; a clip must pass them all.
 
-    # A second is the least that shows a movement; stage 2 wants 93 frames and cuts what it gets.
+    ``min_x`` and ``max_x`` are bounds of the column x; ``seconds`` is the clip's length and
+    ``short_side`` the shorter side of the source.
+    """
+
     min_seconds: float = Field(default=1.0, ge=0, description="Shorter clips are not selected")
-    # Half of the 768 pixels of the official recipe: smaller sources can only blur. Second people
-    # were overlooked in sources of 270 and 360 pixels, and not above. Ours.
     min_short_side: int = Field(default=384, ge=1, description="Shorter side of the source, pixels")
-    # One person at a time is Champ's premise; a few frames of a passer-by are survivable. Ours.
+    min_effective_fps: float = Field(
+        default=4.0, ge=0, description="New pictures a second where something moves"
+    )
     max_second_person_share: float = Field(
         default=0.05, ge=0, le=1, description="Share of frames with a second person"
     )
-    # Real people were seen in 0.94 of the frames or more, a cartoon rabbit in 0.77. Ours.
     min_track_coverage: float = Field(
         default=0.8,
         ge=0,
         le=1,
         description="Share of looked-at frames in which the subject was seen",
     )
-    # Keypoints held up down to people of a quarter of the frame's height, some 2 %. Ours.
     min_person_share: float = Field(
         default=0.015, ge=0, le=1, description="Subject's box relative to the frame, by area"
     )
-    # Full bodies measured 0.75 (from behind, in a coat) to 0.99, a head alone 0.41. Ours.
     min_keypoint_confidence: float = Field(
         default=0.6, ge=0, le=1, description="Mean confidence of the 17 body points"
     )
-    # Champ's maps are of whole bodies; lower it for half bodies. The coat from behind is at 0.55.
-    min_full_body_share: float = Field(
-        default=0.5,
-        ge=0,
-        le=1,
-        description="Share of frames with the body in view from nose to ankles",
+    framing: tuple[Framing, ...] = Field(
+        default=("full_body",), min_length=1, description="The framing classes that are admitted"
     )
-    # Usable people measured 130 to 1080, an upscaled head 38, a speck taken for a person 5. Ours.
+    min_full_body_share: float = Field(
+        default=0.0, ge=0, le=1, description="Share of frames with nose to ankles in view"
+    )
+    min_upper_body_share: float = Field(
+        default=0.0, ge=0, le=1, description="Share of frames with head to hips in view"
+    )
+    min_face_visible_share: float = Field(
+        default=0.0, ge=0, le=1, description="Share of frames in which the face is turned to us"
+    )
+    min_hands_visible_share: float = Field(
+        default=0.0, ge=0, le=1, description="Share of frames with both wrists in view"
+    )
     min_sharpness: float = Field(
         default=20.0,
         ge=0,
         description="Variance of the Laplacian on the subject, at 256 pixels of height",
     )
-    # Standing people with little motion measured 0.03, a talking head 0.014, a photo 0. Ours.
+    max_dark_share: float = Field(default=0.8, ge=0, le=1, description="Share of black pixels")
+    max_bright_share: float = Field(default=0.8, ge=0, le=1, description="Share of white pixels")
+    max_blockiness: float = Field(
+        default=0.1, ge=0, le=1, description="Share of differences that stand on a codec's grid"
+    )
     min_motion: float = Field(
         default=0.02, ge=0, description="Speed of the body's points, body heights a second"
     )
-    # People who run, kick and jump stayed under 0.95; points that leap about on a cartoon, on
-    # hands or on cars measured 1.6 to 2.4. Ours.
     max_motion: float = Field(
         default=1.5, gt=0, description="The same; faster points are not those of a person"
     )
-
-
-def decide(clip: Mapping[str, Any], settings: SelectSettings) -> tuple[bool, str]:
-    """Whether a row of ``clips`` is selected, and if not the first reason against it.
-
-    Reasons are ``select.second_person``, ``select.too_short``, ``select.too_small``,
-    ``select.lost_track``, ``select.far_away``, ``select.unclear_points``,
-    ``select.not_full_body``, ``select.blurred``, ``select.still``, ``select.erratic``; ``""`` when
-    selected.
-    """
-    checks = (
-        ("second_person", clip["second_person_share"] <= settings.max_second_person_share),
-        ("too_short", clip["end_seconds"] - clip["start_seconds"] >= settings.min_seconds - 1e-6),
-        ("too_small", min(clip["width"], clip["height"]) >= settings.min_short_side),
-        ("lost_track", clip["track_coverage"] >= settings.min_track_coverage),
-        ("far_away", clip["person_share"] >= settings.min_person_share),
-        ("unclear_points", clip["keypoint_confidence"] >= settings.min_keypoint_confidence),
-        ("not_full_body", clip["full_body_share"] >= settings.min_full_body_share),
-        ("blurred", clip["sharpness"] >= settings.min_sharpness),
-        ("still", clip["motion"] >= settings.min_motion),
-        ("erratic", clip["motion"] <= settings.max_motion),
+    min_flow_motion: float = Field(
+        default=0.0, ge=0, description="Speed of the subject's picture, body heights a second"
     )
-    reason = next((f"select.{name}" for name, passed in checks if not passed), "")
-    return not reason, reason
+    min_picture_motion: float = Field(
+        default=0.003, ge=0, le=1, description="Change that the camera does not explain; photos: 0"
+    )
+    max_camera_motion: float = Field(
+        default=0.3, ge=0, description="Speed of the camera, frame widths a second"
+    )
+    min_static_camera_share: float = Field(
+        default=0.0, ge=0, le=1, description="Share of the time in which the camera stands still"
+    )
+    max_cartoon: float = Field(
+        default=0.5, ge=0, le=1, description="Likelihood of a cartoon or a computer film"
+    )
+    max_text_share: float = Field(
+        default=0.02, ge=0, le=1, description="Share of the area under lines of text"
+    )
+    max_overlay_share: float = Field(
+        default=0.02, ge=0, le=1, description="Share of the area under static overlays, watermarks"
+    )
+    max_border_share: float = Field(
+        default=0.5, ge=0, le=1, description="Share of the area that is bars"
+    )
+    max_repeated_share: float = Field(
+        default=1.0, ge=0, le=1, description="Share of frames that repeat the one before"
+    )
+    max_slow_motion: float = Field(
+        default=3.0, ge=1, description="Shown frames for one picture that was taken"
+    )
+    min_loop_seconds: float = Field(
+        default=1.0, ge=0, description="What is shown again after less than this is a loop"
+    )
+    min_aesthetic: float = Field(
+        default=0.0, ge=0, description="The given network's score; no network: not looked at"
+    )
+    admit_copies: bool = Field(
+        default=False, description="Select copies of selected clips too, not only the best of them"
+    )
+    quotas: Quotas = Field(
+        default={},
+        description="Column to value to the most clips (a number) or share (a fraction) of it",
+    )
+    best_by: tuple[str, ...] = Field(
+        default=("keypoint_confidence", "sharpness", "frames"),
+        description="What quotas take first: scores from the highest; `-score` from the lowest",
+    )
 
 
-class SelectStage:
-    """Turns a row of ``clips`` into a row of ``selection``."""
+class Check(NamedTuple):
+    """A reason against a clip, and the threshold that it is about."""
 
-    name = "select"
-    version = 1
-    cpus = 1.0
-    gpus = 0.0
+    reason: str
+    setting: str
 
-    def __init__(self, settings: SelectSettings) -> None:
-        self.settings = settings
 
-    def load(self) -> None:
-        """Nothing to load."""
+CHECKS = (
+    Check("second_person", "max_second_person_share"),
+    Check("too_short", "min_seconds"),
+    Check("too_small", "min_short_side"),
+    Check("low_rate", "min_effective_fps"),
+    Check("lost_track", "min_track_coverage"),
+    Check("far_away", "min_person_share"),
+    Check("framing", "framing"),
+    Check("unclear_points", "min_keypoint_confidence"),
+    Check("not_full_body", "min_full_body_share"),
+    Check("not_upper_body", "min_upper_body_share"),
+    Check("no_face", "min_face_visible_share"),
+    Check("no_hands", "min_hands_visible_share"),
+    Check("blurred", "min_sharpness"),
+    Check("dark", "max_dark_share"),
+    Check("bright", "max_bright_share"),
+    Check("blocky", "max_blockiness"),
+    Check("still", "min_motion"),
+    Check("erratic", "max_motion"),
+    Check("no_flow", "min_flow_motion"),
+    Check("still_picture", "min_picture_motion"),
+    Check("camera_moves", "max_camera_motion"),
+    Check("camera_not_static", "min_static_camera_share"),
+    Check("cartoon", "max_cartoon"),
+    Check("text", "max_text_share"),
+    Check("overlay", "max_overlay_share"),
+    Check("borders", "max_border_share"),
+    Check("repeated", "max_repeated_share"),
+    Check("slow_motion", "max_slow_motion"),
+    Check("loop", "min_loop_seconds"),
+    Check("unaesthetic", "min_aesthetic"),
+)
+"""In the order in which they are told: a clip's reason is the first that is against it."""
 
-    def process(self, item: dict[str, Any]) -> Iterator[dict[str, Any]]:
-        """Decide over one clip."""
-        selected, reason = decide(item, self.settings)
-        yield {
-            "clip_id": item["clip_id"],
-            "source_id": item["source_id"],
-            "curate_recipe": item["recipe"],
-            "selected": selected,
-            "reason": reason,
-        }
+DUPLICATE = "select.duplicate"
+QUOTA = "select.quota"
+"""Reasons against clips that pass all checks: a better copy is there, or enough of their kind."""
+
+
+def column_of(check: Check) -> str:
+    """What a check is about: a column of ``clips``, ``seconds`` or ``short_side``."""
+    return check.setting.removeprefix("min_").removeprefix("max_")

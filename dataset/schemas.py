@@ -123,6 +123,15 @@ SCHEMAS: dict[str, pa.Schema] = {
         ("selected", pa.bool_()),
         ("reason", pa.string()),
     ),
+    "duplicates": _table(
+        ("clip_id", pa.string()),
+        ("source_id", pa.string()),
+        ("cluster_id", pa.string()),  # the clip that is kept
+        ("place", pa.int32()),  # 0: the kept one, 1: the best of its copies, ...
+        ("kept", pa.bool_()),
+        ("kind", pa.string()),  # kept, exact, near or mirror
+        ("distance", pa.float32()),  # mean bits to the kept one
+    ),
     "guidance": _table(
         ("clip_id", pa.string()),
         ("source_id", pa.string()),
@@ -208,6 +217,7 @@ KEYS = {
     "videos": "source_id",
     "clips": "clip_id",
     "selection": "clip_id",
+    "duplicates": "clip_id",
     "guidance": "clip_id",
     "latents": "clip_id",
     "animations": "animation_id",

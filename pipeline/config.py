@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import itertools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args
@@ -11,6 +12,7 @@ import yaml
 from pydantic import BaseModel, Field, ValidationError
 
 from curation.curate import CurateSettings
+from curation.duplicates.copies import DuplicateSettings
 from curation.fetch_settings import FetchSettings
 from curation.people.mediapipe import PeopleSettings
 from curation.select import SelectSettings
@@ -38,6 +40,9 @@ class Config(Settings):
     curate: CurateSettings = Field(
         default=CurateSettings(), description="Cutting videos, scoring clips"
     )
+    duplicates: DuplicateSettings = Field(
+        default=DuplicateSettings(), description="When two clips show the same pictures"
+    )
     select: SelectSettings = Field(default=SelectSettings(), description="Thresholds on the scores")
     render: RenderSettings = Field(
         default=RenderSettings(), description="Fitting and drawing bodies"
@@ -60,12 +65,13 @@ def config_folder() -> Path:
     return beside if beside.is_dir() else Path(__file__).resolve().parent / "configs"
 
 
-def load_config(source: str | None = None, overrides: Sequence[str] = ()) -> Config:
+def load_config(source: str | Sequence[str] | None = None, overrides: Sequence[str] = ()) -> Config:
     """Read and validate a configuration.
 
     Args:
         source: A name in ``configs/`` (``"tiny"``), a YAML file, a folder of YAML files that are
-            merged in the order of their names, or None for the defaults.
+            merged in the order of their names, or None for the defaults; several: each over those
+            before it.
         overrides: ``"section.key=value"`` pairs; values are YAML.
 
     Raises:
@@ -73,14 +79,15 @@ def load_config(source: str | None = None, overrides: Sequence[str] = ()) -> Con
             message names the nearest allowed key.
     """
     tree: dict[str, Any] = {}
-    for path in _yaml_files(source) if source else []:
+    sources = [source] if isinstance(source, str) else list(source or ())
+    for path in itertools.chain.from_iterable(map(_yaml_files, sources)):
         _merge(tree, _read_mapping(path))
     for override in overrides:
         _merge(tree, _parse_override(override))
     try:
         return Config.model_validate(tree)
     except ValidationError as error:
-        where = f" in {source}" if source else ""
+        where = f" in {', '.join(sources)}" if sources else ""
         raise ValueError(
             f"The configuration{where} is not valid:\n" + "\n".join(_explain(error))
         ) from None

@@ -92,7 +92,7 @@ def curate(
     dry_run: DryRunOpt = False,
     retry_failed: RetryOpt = False,
 ) -> None:
-    """Cut videos into clips of one person and score them: `clips`, then `selection`.
+    """Cut videos into clips of one person, score and compare them, and decide over them.
 
     One decode a video at one frame rate (30): shots, people, tracks, scores. Thresholds are applied
     last, so that `champ select` decides again in seconds without touching a video.
@@ -100,14 +100,6 @@ def curate(
     from pipeline.jobs.curate import curate as run
 
     print(run(open_workspace(dataset, config, set_, address, in_process, dry_run, retry_failed)))
-
-
-@jobs_app.command()
-def select(dataset: DatasetArg, config: ConfigOpt = None, set_: SetOpt = None) -> None:
-    """Decide over scored clips again, e.g. `--set select.min_person_share=0.1`."""
-    from pipeline.jobs.curate import select as run
-
-    print(run(open_workspace(dataset, config, set_)))
 
 
 @jobs_app.command()
@@ -189,13 +181,13 @@ def animate(
     video file), and if wanted `seed`, `start_frame`, `end_frame`, `frame_order`.
     """
     from pipeline.jobs.animate import animate as run
-    from pipeline.jobs.train import checkpoint_folder, vae_folder
+    from pipeline.jobs.train import checkpoint_folder, runs_folder, vae_folder
 
     workspace = open_workspace(dataset, config, set_, address, in_process, dry_run, retry_failed)
     summary = run(
         workspace,
         manifest,
-        checkpoint=checkpoint or checkpoint_folder(dataset / "runs"),
+        checkpoint=checkpoint or checkpoint_folder(runs_folder(dataset)),
         vae=vae or vae_folder(workspace),
     )
     print(summary)
@@ -213,13 +205,12 @@ def evaluate(
 ) -> None:
     """Score animations against the true frames (L1, PSNR, SSIM): the `metrics` table."""
     from pipeline.jobs.animate import evaluate as run
-    from pipeline.jobs.train import checkpoint_folder, vae_folder
+    from pipeline.jobs.train import checkpoint_folder, runs_folder, vae_folder
 
-    runs = dataset / "runs"
     workspace = open_workspace(dataset, config, set_, address, in_process)
     summary = run(
         workspace,
-        checkpoint=checkpoint or checkpoint_folder(runs),
+        checkpoint=checkpoint or checkpoint_folder(runs_folder(dataset)),
         vae=vae or vae_folder(workspace),
     )
     print(summary)

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from curation import decisions
 from curation.curate import CurateStage
+from curation.duplicates import clusters
 from curation.fetch import FetchStage
 from curation.fetch_settings import deciding_settings
-from curation.select import SelectStage
 from dataset.fingerprint import fingerprint
 from inference.animate import AnimateStage
 from inference.evaluate import EvaluateStage
@@ -38,12 +39,24 @@ def curate_recipe(config: Config) -> str:
     )
 
 
-def select_recipe(config: Config) -> str:
-    """Which thresholds decided over which scores."""
+def duplicates_recipe(config: Config) -> str:
+    """What counts as a copy of a clip."""
     return fingerprint(
-        SelectStage.name,
-        SelectStage.version,
-        {"select": config.select.model_dump(mode="json"), "curate": curate_recipe(config)},
+        "duplicates",
+        clusters.VERSION,
+        {"duplicates": config.duplicates.model_dump(mode="json"), "curate": curate_recipe(config)},
+    )
+
+
+def select_recipe(config: Config) -> str:
+    """Which thresholds and quotas decided over which scores and which copies."""
+    return fingerprint(
+        "select",
+        decisions.VERSION,
+        {
+            "select": config.select.model_dump(mode="json"),
+            "duplicates": duplicates_recipe(config),
+        },
     )
 
 

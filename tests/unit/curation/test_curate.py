@@ -14,7 +14,8 @@ from curation.looking import look_through
 from curation.people.anchors import box_overlap
 from curation.people.mediapipe import PeopleSettings
 from curation.scores.meter import Meter
-from curation.select import SelectSettings, decide
+from curation.decisions import decide
+from curation.select import SelectSettings
 from curation.shots import ShotFinder, ShotSettings
 from dataset.errors import ItemError
 from dataset.schemas import SCHEMAS

@@ -8,7 +8,7 @@ import yaml
 from pipeline.config import Config, config_folder, load_config
 
 
-@pytest.mark.parametrize("name", ["tiny", "official", "fetch"])
+@pytest.mark.parametrize("name", ["tiny", "official", "fetch", "champ_paper_mix"])
 def test_the_named_configurations_are_valid(name):
     """Everything in configs/ loads."""
     assert isinstance(load_config(name), Config)
@@ -21,6 +21,22 @@ def test_a_folder_is_its_files_merged():
         assert set(yaml.safe_load(path.read_text())) <= set(Config.model_fields)
     assert merged.encode.size == merged.animate.size == 64
     assert merged.network.cross_attention_dim == merged.models.image_encoder_sizes.projection_dim
+
+
+def test_the_default_thresholds_are_told_with_their_sources():
+    """configs/curate.yaml names every setting of the decisions, with its default."""
+    tree = yaml.safe_load((config_folder() / "curate.yaml").read_text())
+    assert load_config("curate") == Config()
+    assert set(tree["select"]) == set(Config().select.model_dump())
+    assert set(tree["duplicates"]) == set(Config().duplicates.model_dump())
+
+
+@pytest.mark.parametrize("framing", ["full_body", "half_body", "close_up"])
+def test_profiles_come_over_other_configurations(framing):
+    """-c may be repeated: a profile changes the thresholds of a configuration and nothing else."""
+    config = load_config(["tiny", f"profiles/{framing}"])
+    assert config.select.framing == (framing,)
+    assert config.model_copy(update={"select": load_config("tiny").select}) == load_config("tiny")
 
 
 def test_overrides_come_last_and_keep_the_rest(tmp_path):
