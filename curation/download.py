@@ -25,6 +25,7 @@ from dataset.fingerprint import file_sha256
 
 _CHUNK_BYTES = 1 << 18
 _REDIRECTS = (301, 302, 303, 307, 308)
+_NO_SUCH_REST = (http.client.PARTIAL_CONTENT, http.client.REQUESTED_RANGE_NOT_SATISFIABLE)
 _PATH_CHARACTERS = "/%:=&?~#+!$,;'@()*[]"
 _AGENT = f"{ROBOT} (research data collection)"
 _LONGEST_RETRY_AFTER = 86_400.0
@@ -122,13 +123,10 @@ class _One:
             with contextlib.closing(
                 connect(place, timeout_seconds=limits.timeout_seconds, proxy=self._sent.proxy)
             ) as connection:
-                try:
-                    with self._request(connection, place, url, progress) as response:
-                        if response.status not in _REDIRECTS:
-                            return self._save(response, url, progress)
-                        url = _redirected(url, response)
-                except (OSError, http.client.HTTPException) as error:
-                    raise network_error(url, error) from error
+                with self._request(connection, place, url, progress) as response:
+                    if response.status not in _REDIRECTS:
+                        return self._save(response, url, progress)
+                    url = _redirected(url, response)
         raise ItemError(
             "fetch.redirects", f"{without_secrets(url)}: more than {limits.max_redirects} redirects"
         )
@@ -141,15 +139,18 @@ class _One:
         headers |= {"Accept-Encoding": "identity", **progress.headers}
         headers |= cookie_header(self._sent.cookies, url)
         path = quote(place.request_path, safe=_PATH_CHARACTERS)
-        connection.request("GET", path, headers=headers)
-        return connection.getresponse()
+        try:
+            connection.request("GET", path, headers=headers)
+            return connection.getresponse()
+        except (OSError, http.client.HTTPException) as error:
+            raise network_error(url, error) from error
 
     def _save(self, response: http.client.HTTPResponse, url: str, progress: Progress) -> Download:
-        self._check(response, without_secrets(url), progress)
-        offset = progress.offset if response.status == http.client.PARTIAL_CONTENT else 0
+        offset = self._offset(response, progress)
+        self._check(response, without_secrets(url), offset)
         if not offset:
             begin(self._target, progress, response)
-        size = self._receive(response, offset)
+        size = self._receive(response, url, offset)
         forget_progress(self._target)
         return Download(
             url=url,
@@ -158,18 +159,20 @@ class _One:
             sha256=file_sha256(self._target),
         )
 
-    def _check(self, response: http.client.HTTPResponse, shown: str, progress: Progress) -> None:
-        status = response.status
-        if progress.offset and (
-            status == http.client.REQUESTED_RANGE_NOT_SATISFIABLE
-            or (status == http.client.PARTIAL_CONTENT and not continues(response, progress))
-        ):
+    def _offset(self, response: http.client.HTTPResponse, progress: Progress) -> int:
+        """Where the body goes on: after the bytes that are there, or at the beginning."""
+        if not progress.offset:
+            return 0
+        if response.status == http.client.PARTIAL_CONTENT and continues(response, progress):
+            return progress.offset
+        if response.status in _NO_SUCH_REST:
             raise _StaleError
-        if status != http.client.OK and not (
-            status == http.client.PARTIAL_CONTENT and progress.offset
-        ):
+        return 0
+
+    def _check(self, response: http.client.HTTPResponse, shown: str, offset: int) -> None:
+        if response.status != (http.client.PARTIAL_CONTENT if offset else http.client.OK):
             self._pace.told_to_wait(retry_after(response.getheader("Retry-After")))
-            raise ItemError(f"fetch.http_{status}", f"{shown}: {response.reason[:200]}")
+            raise ItemError(f"fetch.http_{response.status}", f"{shown}: {response.reason[:200]}")
         robots = response.headers.get_all("X-Robots-Tag") or []
         if opted_out(robots):
             message = f"{shown} says X-Robots-Tag: {'; '.join(robots)[:200]}"
@@ -178,28 +181,38 @@ class _One:
         if encoding != "identity":
             message = f"{shown} comes as {encoding[:50]}, which was not asked for"
             raise ItemError("fetch.encoding", message)
-        size = progress.offset * (status == http.client.PARTIAL_CONTENT) + (response.length or 0)
-        if size > self._limits.max_bytes:
-            raise _too_large(size, self._limits)
+        self._check_size(offset + (response.length or 0))
 
-    def _receive(self, response: http.client.HTTPResponse, offset: int) -> int:
+    def _receive(self, response: http.client.HTTPResponse, url: str, offset: int) -> int:
         """Write the body after the first ``offset`` bytes of the file; the file's size then."""
-        limits, pace, size = self._limits, self._pace, offset
+        pace, size = self._pace, offset
         promised = None if response.length is None else offset + response.length
         with self._target.open("ab") as file:
             pace.before_bytes(_CHUNK_BYTES)
-            while chunk := response.read1(_CHUNK_BYTES):
+            while chunk := _read(response, url):
                 size += len(chunk)
                 pace.received(len(chunk))
-                if size > limits.max_bytes:
-                    raise _too_large(size, limits)
+                self._check_size(size)
                 if time.monotonic() - pace.waited > self._deadline:
-                    raise ItemError("fetch.timeout", f"not done after {limits.total_seconds:.0f} s")
+                    message = f"not done after {self._limits.total_seconds:.0f} s"
+                    raise ItemError("fetch.timeout", message)
                 file.write(chunk)
                 pace.before_bytes(_CHUNK_BYTES)
         if promised is not None and size != promised:
             raise ItemError("fetch.truncated", f"{size} bytes came, {promised} were promised")
         return size
+
+    def _check_size(self, size: int) -> None:
+        if size > self._limits.max_bytes:
+            message = f"{size} bytes are over the limit of {self._limits.max_bytes}"
+            raise ItemError("fetch.too_large", message, status="rejected")
+
+
+def _read(response: http.client.HTTPResponse, url: str) -> bytes:
+    try:
+        return response.read1(_CHUNK_BYTES)
+    except (OSError, http.client.HTTPException) as error:
+        raise network_error(url, error) from error
 
 
 def _redirected(url: str, response: http.client.HTTPResponse) -> str:
@@ -207,11 +220,3 @@ def _redirected(url: str, response: http.client.HTTPResponse) -> str:
         return urljoin(url, response.getheader("Location") or "")
     except ValueError as error:
         raise ItemError("fetch.bad_url", f"{without_secrets(url)} leads to no URL") from error
-
-
-def _too_large(size: int, limits: DownloadLimits) -> ItemError:
-    return ItemError(
-        "fetch.too_large",
-        f"{size} bytes are over the limit of {limits.max_bytes}",
-        status="rejected",
-    )

@@ -40,6 +40,7 @@ _EXTRACTORS = {
     "bilibili": ("bilibili",),
     "xiaohongshu": ("xiaohongshu",),
 }
+_DISK = re.compile(r"unable to (?:write data|open for writing)")
 _PROTOCOLS = ("http", "https", "m3u8_native", "http_dash_segments")
 
 
@@ -253,6 +254,8 @@ def _arrived(url: str, folder: Path, limits: PlatformLimits) -> Path:
 
 
 def _platform_error(url: str, error: YoutubeDLError) -> ItemError:
+    if _DISK.search(str(error)):
+        raise OSError(str(error)) from error  # nothing is wrong with the video
     message = texts_without_secrets(re.sub(r"\x1b\[[0-9;]*m", "", str(error)))[:500]
     kind = platform_failure(message)
     if not isinstance(error, DownloadError):

@@ -301,3 +301,9 @@ def test_the_pace_is_asked_for_everything(server: Loopback, tmp_path: Path) -> N
     with pytest.raises(ItemError, match=r"fetch\.http_429"):
         download(server.url("/busy"), tmp_path / "file", limits(server), pace=notes)
     assert notes.told == [7.0]
+
+
+def test_a_full_disk_is_no_failure_of_the_source(server: Loopback) -> None:
+    """It is no word of the network: the job stops, and goes on when there is room."""
+    with pytest.raises(OSError, match="No space left"):
+        download(server.url("/good.mp4"), Path("/dev/full"), limits(server))
