@@ -8,7 +8,7 @@ not fork a process that has used this module: spawn.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, overload
 
@@ -152,6 +152,43 @@ def read_table(
     return (
         pa.concat_tables([part.cast(wanted) for part in parts]) if parts else wanted.empty_table()
     )
+
+
+def read_rows(
+    root: Location, table: str, keys: Collection[str], *, columns: Sequence[str] | None = None
+) -> list[dict[str, Any]]:
+    """All rows of some keys, of every recipe, oldest first; only files that may hold one are read.
+
+    Args:
+        root: The dataset root.
+        table: A table of ``SCHEMAS``.
+        keys: Values of the table's key column.
+        columns: Which columns; ``None`` for all but the media columns.
+
+    Raises:
+        ValueError: A column that the table does not have.
+    """
+    schema, key = table_schema(table), KEYS[table]
+    names = narrow_columns(table) if columns is None else list(columns)
+    _check_columns(table, names)
+    wanted = pc.field(key).isin(sorted(keys))
+
+    def read(live: LiveFiles) -> list[dict[str, Any]]:
+        rows = []
+        for path, bounds in live.items():
+            if any(_within(bounds, key, each) for each in keys):
+                source = parquet_source(root / table / path)
+                part = pq.read_table(
+                    source,
+                    columns=[*dict.fromkeys([*names, "created_at"])],
+                    filters=wanted,
+                    schema=schema,
+                )
+                rows += part.to_pylist()
+        return rows
+
+    rows = sorted(_of_live_files(root, table, read), key=lambda row: row["created_at"])
+    return [{name: row[name] for name in names} for row in rows]
 
 
 def newest_recipe(root: Location, table: str) -> str | None:

@@ -19,6 +19,7 @@ from dataset.tables import (
     live_files,
     newest_recipe,
     read_row,
+    read_rows,
     read_table,
     sweep_orphans,
     write_shard,
@@ -260,3 +261,18 @@ def test_outcomes_are_checked(status: str, reason: str) -> None:
     """A status is one of four, and everything but ok has a reason."""
     with pytest.raises(ValueError, match=r"status must be|reason is for"):
         outcome("k1", status, reason)
+
+
+def test_rows_of_keys_are_those_of_all_recipes_in_order(tmp_path: Path) -> None:
+    """Only of these keys, the older first, and no media unless named."""
+    for number, recipe in enumerate(("r1", "r2")):
+        one = shard(tmp_path, f"part-{number}", recipe=recipe, keys=("k1", "k2", "k3"))
+        commit(tmp_path, "guidance", [one], app=f"job-{number}")
+    rows = read_rows(tmp_path, "guidance", {"k1", "k3", "none"})
+    assert [(row["clip_id"], row["recipe"]) for row in rows] == [
+        ("k1", "r1"), ("k3", "r1"), ("k1", "r2"), ("k3", "r2"),
+    ]  # fmt: skip
+    assert "rgb" not in rows[0]
+    (first, _) = read_rows(tmp_path, "guidance", ["k2"], columns=["rgb"])
+    assert first == {"rgb": b"k2 r1" * 100}
+    assert read_rows(tmp_path, "guidance", []) == read_rows(tmp_path / "none", "clips", ["a"]) == []
