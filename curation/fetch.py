@@ -6,12 +6,12 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 
-from curation.bring import Arrived, Bringer
-from curation.budgets import Budget, PlatformBudgets
-from curation.fetch_settings import FetchSettings
-from curation.partials import partial_folder
-from curation.platform_names import platform_of
-from curation.urls import without_secrets
+from curation.fetching.bring import Arrived, Bringer
+from curation.fetching.budgets import Budget, PlatformBudgets
+from curation.fetching.partials import partial_folder
+from curation.fetching.platform_names import platform_of
+from curation.fetching.settings import FetchSettings
+from curation.fetching.urls import without_secrets
 from dataset.denied import DenyList, read_denied
 from dataset.errors import ItemError
 from dataset.storage import Location, store_file

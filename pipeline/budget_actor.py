@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from curation.budgets import Entry, PlatformBudgets, Rates
+from curation.fetching.budgets import Entry, PlatformBudgets, Rates
 
 _NAME = "champ-fetch-budget"
 _NAMESPACE = "champ"

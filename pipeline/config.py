@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from curation.curate import CurateSettings
 from curation.duplicates.copies import DuplicateSettings
-from curation.fetch_settings import FetchSettings
+from curation.fetching.settings import FetchSettings
 from curation.people.mediapipe import PeopleSettings
 from curation.select import SelectSettings
 from dataset.settings import Settings

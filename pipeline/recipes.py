@@ -11,7 +11,7 @@ from curation import decisions
 from curation.curate import CurateStage
 from curation.duplicates import clusters
 from curation.fetch import FetchStage
-from curation.fetch_settings import deciding_settings
+from curation.fetching.settings import deciding_settings
 from dataset.fingerprint import fingerprint
 from inference.animate import AnimateStage
 from inference.evaluate import EvaluateStage

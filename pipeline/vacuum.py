@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 
-from curation.partials import sweep_partial_downloads
+from curation.fetching.partials import sweep_partial_downloads
 from dataset.locks import sweep_locks
 from dataset.schemas import SCHEMAS
 from dataset.storage import Location, delete_file, files_below

@@ -8,11 +8,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from curation.budgets import PlatformBudgets
-from curation.failures import RETRY_CLASSES, retry_class
 from curation.fetch import FetchStage
-from curation.source_table import store_sources, stored_sources
-from curation.sources import BadRow, read_manifest
+from curation.fetching.budgets import PlatformBudgets
+from curation.fetching.failures import RETRY_CLASSES, retry_class
+from curation.fetching.source_table import store_sources, stored_sources
+from curation.fetching.sources import BadRow, read_manifest
 from dataset.outcomes import Outcome, append_outcomes, finished_keys, read_outcomes
 from pipeline.budget_actor import RayBudget
 from pipeline.job import JobSummary, run_job

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from curation.budgets import Entry, Rates
+from curation.fetching.budgets import Entry, Rates
 from dataset.outcomes import read_outcomes
 from pipeline.budget_actor import RayBudget
 from pipeline.config import load_config

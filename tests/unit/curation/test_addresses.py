@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from curation.addresses import check_public, is_public, resolve
+from curation.fetching.addresses import check_public, is_public, resolve
 from dataset.errors import ItemError
 
 PUBLIC = "93.184.215.14"

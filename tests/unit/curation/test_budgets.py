@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from curation.breaker import Breaker
-from curation.budgets import Entry, PlatformBudgets, Rates, TokenBucket
+from curation.fetching.breaker import Breaker
+from curation.fetching.budgets import Entry, PlatformBudgets, Rates, TokenBucket
 
 RATES = Rates(
     requests_per_minute=60, bytes_per_minute=16 << 20, concurrency=2,

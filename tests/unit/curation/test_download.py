@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from curation import download as module
-from curation.addresses import Target
-from curation.cookies import read_cookies
-from curation.download import DownloadLimits, Sent, download, retry_after
-from curation.opt_outs import opted_out
+from curation.fetching import download as module
+from curation.fetching.addresses import Target
+from curation.fetching.cookies import read_cookies
+from curation.fetching.download import DownloadLimits, Sent, download, retry_after
+from curation.fetching.opt_outs import opted_out
 from dataset.errors import ItemError
 from tests.unit.curation.loopback import Loopback, Notes, Page, serve
 

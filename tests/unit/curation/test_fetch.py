@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from curation import platforms
 from curation.fetch import FetchStage
-from curation.fetch_settings import FetchSettings, deciding_settings
+from curation.fetching import platforms
+from curation.fetching.settings import FetchSettings, deciding_settings
 from dataset.denied import deny
 from dataset.errors import ItemDeferredError, ItemError
 from dataset.schemas import SCHEMAS

@@ -7,7 +7,7 @@ import unicodedata
 from hypothesis import given
 from hypothesis import strategies as st
 
-from curation.metadata import PlatformMetadata, harmless_text, platform_metadata
+from curation.fetching.metadata import PlatformMetadata, harmless_text, platform_metadata
 
 
 def test_metadata_is_taken_over() -> None:

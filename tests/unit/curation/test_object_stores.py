@@ -11,7 +11,7 @@ import pytest
 from moto.server import ThreadedMotoServer
 from obstore.store import S3Store
 
-from curation.object_stores import copy_object, is_object
+from curation.fetching.object_stores import copy_object, is_object
 from dataset.errors import ItemError
 
 BODY = bytes(range(256)) * 20_000

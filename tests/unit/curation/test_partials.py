@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from curation.partials import partial_folder, partials_folder, sweep_partial_downloads
+from curation.fetching.partials import partial_folder, partials_folder, sweep_partial_downloads
 from dataset.errors import ItemDeferredError, ItemError
 
 

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from yt_dlp.utils import DownloadError
 
-from curation.cookies import read_cookies
-from curation.download import Sent
-from curation.failures import retry_class
-from curation.guard import PlatformLimits
-from curation.platform_names import PLATFORMS, budget_name, platform_of
-from curation.platforms import (
+from curation.fetching.cookies import read_cookies
+from curation.fetching.download import Sent
+from curation.fetching.failures import retry_class
+from curation.fetching.guard import PlatformLimits
+from curation.fetching.platform_names import PLATFORMS, budget_name, platform_of
+from curation.fetching.platforms import (
     PlatformVideo,
     _platform_error,
     download_from_platform,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from curation.download import DownloadLimits, download
+from curation.fetching.download import DownloadLimits, download
 from dataset.errors import ItemError
 from tests.unit.curation.loopback import Loopback, Page, serve
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from curation.sources import COLUMNS, Source, read_manifest
+from curation.fetching.sources import COLUMNS, Source, read_manifest
 
 GOOD = {
     "source_id": "walk-01", "url": "https://example.org/walk.mp4", "path": "", "platform": "web",

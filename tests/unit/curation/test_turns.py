@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
-from curation.budgets import PlatformBudgets, Rates
-from curation.failures import RETRY_CLASSES, platform_failure, retry_class
-from curation.turns import RetryRules, Turn, Turns
+from curation.fetching.budgets import PlatformBudgets, Rates
+from curation.fetching.failures import RETRY_CLASSES, platform_failure, retry_class
+from curation.fetching.turns import RetryRules, Turn, Turns
 from dataset.errors import ItemDeferredError, ItemError
 
 RATES = Rates(

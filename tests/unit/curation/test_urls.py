@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from curation.urls import has_secrets, texts_without_secrets, without_secrets
+from curation.fetching.urls import has_secrets, texts_without_secrets, without_secrets
 
 
 @pytest.mark.parametrize(

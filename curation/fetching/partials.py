@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from curation.failures import retry_class
+from curation.fetching.failures import retry_class
 from dataset.errors import ItemError
 from dataset.scratch import scratch_folder
 from dataset.storage import Location

@@ -14,7 +14,7 @@ from pathlib import Path
 from obstore.exceptions import BaseError, NotFoundError
 from obstore.store import from_url
 
-from curation.local_files import write_hashed
+from curation.fetching.local_files import write_hashed
 from dataset.errors import ItemError
 
 _OBJECT = re.compile(r"(s3|gs|az|abfss?)://([A-Za-z0-9.@_-]+)/([^\x00-\x1f\x7f?#\\]+)")

@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
-from curation.budgets import Rates
-from curation.turns import RetryRules
+from curation.fetching.budgets import Rates
+from curation.fetching.turns import RetryRules
 from dataset.settings import Settings
 
 

@@ -8,8 +8,8 @@ import socket
 import ssl
 from urllib.parse import unquote, urlsplit
 
-from curation.addresses import Target
-from curation.urls import without_secrets
+from curation.fetching.addresses import Target
+from curation.fetching.urls import without_secrets
 from dataset.errors import ItemError
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
-from curation.breaker import Breaker
+from curation.fetching.breaker import Breaker
 
 _MINUTE = 60.0
 _ROUNDING = 1e-9  # so much slower, lest rounding put one more into a minute

@@ -11,10 +11,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from curation.manifest_files import Row, Unreadable, read_rows
-from curation.metadata import harmless_text
-from curation.object_stores import is_object
-from curation.source_extras import LABEL_COLUMN, read_extras
+from curation.fetching.manifest_files import Row, Unreadable, read_rows
+from curation.fetching.metadata import harmless_text
+from curation.fetching.object_stores import is_object
+from curation.fetching.source_extras import LABEL_COLUMN, read_extras
 
 REQUIRED_COLUMNS = ("source_id", "platform", "licence", "consent")
 PLACE_COLUMNS = ("url", "path")  # at least one of them

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
-from curation.budgets import Budget, Rates
-from curation.failures import retry_class
+from curation.fetching.budgets import Budget, Rates
+from curation.fetching.failures import retry_class
 from dataset.errors import ItemDeferredError, ItemError
 
 Arrival = TypeVar("Arrival")

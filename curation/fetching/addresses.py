@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from curation.urls import without_secrets
+from curation.fetching.urls import without_secrets
 from dataset.errors import ItemError
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address

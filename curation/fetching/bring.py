@@ -7,17 +7,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from curation.budgets import Budget
-from curation.cookies import read_cookies
-from curation.download import DownloadLimits, Sent, download
-from curation.fetch_settings import FetchSettings, PlatformSettings
-from curation.guard import PlatformLimits
-from curation.local_files import copy_local
-from curation.metadata import PlatformMetadata
-from curation.object_stores import copy_object, is_object
-from curation.platform_names import budget_name, platform_of
-from curation.platforms import download_from_platform
-from curation.turns import Turn, Turns
+from curation.fetching.budgets import Budget
+from curation.fetching.cookies import read_cookies
+from curation.fetching.download import DownloadLimits, Sent, download
+from curation.fetching.guard import PlatformLimits
+from curation.fetching.local_files import copy_local
+from curation.fetching.metadata import PlatformMetadata
+from curation.fetching.object_stores import copy_object, is_object
+from curation.fetching.platform_names import budget_name, platform_of
+from curation.fetching.platforms import download_from_platform
+from curation.fetching.settings import FetchSettings, PlatformSettings
+from curation.fetching.turns import Turn, Turns
 from dataset.fingerprint import file_sha256
 
 Item = Mapping[str, object]

@@ -7,8 +7,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from curation.sources import Source
-from curation.urls import has_secrets, without_secrets
+from curation.fetching.sources import Source
+from curation.fetching.urls import has_secrets, without_secrets
 from dataset.storage import Location
 from dataset.tables import commit, committed, read_table, write_shard
 

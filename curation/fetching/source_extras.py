@@ -7,8 +7,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from curation.manifest_files import Unreadable
-from curation.metadata import harmless_text
+from curation.fetching.manifest_files import Unreadable
+from curation.fetching.metadata import harmless_text
 
 LABEL_COLUMN = re.compile(r"label_[a-z0-9_]{1,40}")
 """Columns of the manifest's own, e.g. ``label_dance_form``."""

@@ -24,14 +24,14 @@ from yt_dlp.networking._urllib import HTTPHandler, ProxyHandler, RedirectHandler
 from yt_dlp.networking.exceptions import RequestError
 from yt_dlp.utils import DownloadError, YoutubeDLError
 
-from curation.addresses import check_public
-from curation.connections import open_socket
-from curation.download import Sent
-from curation.failures import platform_failure
-from curation.guard import BLOCK_BYTES, Guard, PlatformLimits, too_large
-from curation.metadata import PlatformMetadata, platform_metadata
-from curation.turns import UNHURRIED, Pace
-from curation.urls import texts_without_secrets, without_secrets
+from curation.fetching.addresses import check_public
+from curation.fetching.connections import open_socket
+from curation.fetching.download import Sent
+from curation.fetching.failures import platform_failure
+from curation.fetching.guard import BLOCK_BYTES, Guard, PlatformLimits, too_large
+from curation.fetching.metadata import PlatformMetadata, platform_metadata
+from curation.fetching.turns import UNHURRIED, Pace
+from curation.fetching.urls import texts_without_secrets, without_secrets
 from dataset.errors import ItemError
 
 _EXTRACTORS = {

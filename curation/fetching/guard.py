@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from curation.addresses import Target, check_public
-from curation.download import Sent, retry_after
-from curation.opt_outs import opted_out
-from curation.turns import Pace
-from curation.urls import without_secrets
+from curation.fetching.addresses import Target, check_public
+from curation.fetching.download import Sent, retry_after
+from curation.fetching.opt_outs import opted_out
+from curation.fetching.turns import Pace
+from curation.fetching.urls import without_secrets
 from dataset.errors import ItemError
 
 BLOCK_BYTES = 1 << 16

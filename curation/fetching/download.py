@@ -13,13 +13,13 @@ from http.cookiejar import CookieJar
 from pathlib import Path
 from urllib.parse import quote, urljoin
 
-from curation.addresses import Target, check_public
-from curation.connections import connect, network_error
-from curation.cookies import cookie_header
-from curation.opt_outs import ROBOT, opted_out
-from curation.resume import Progress, begin, continues, forget_progress, load_progress
-from curation.turns import UNHURRIED, Pace
-from curation.urls import without_secrets
+from curation.fetching.addresses import Target, check_public
+from curation.fetching.connections import connect, network_error
+from curation.fetching.cookies import cookie_header
+from curation.fetching.opt_outs import ROBOT, opted_out
+from curation.fetching.resume import Progress, begin, continues, forget_progress, load_progress
+from curation.fetching.turns import UNHURRIED, Pace
+from curation.fetching.urls import without_secrets
 from dataset.errors import ItemError
 from dataset.fingerprint import file_sha256
 
@@ -120,13 +120,14 @@ class _One:
         for _ in range(limits.max_redirects + 1):
             place = check_public(url, allow=limits.allow)
             self._pace.before_request()
-            with contextlib.closing(
-                connect(place, timeout_seconds=limits.timeout_seconds, proxy=self._sent.proxy)
-            ) as connection:
-                with self._request(connection, place, url, progress) as response:
-                    if response.status not in _REDIRECTS:
-                        return self._save(response, url, progress)
-                    url = _redirected(url, response)
+            opened = connect(place, timeout_seconds=limits.timeout_seconds, proxy=self._sent.proxy)
+            with (
+                contextlib.closing(opened) as connection,
+                self._request(connection, place, url, progress) as response,
+            ):
+                if response.status not in _REDIRECTS:
+                    return self._save(response, url, progress)
+                url = _redirected(url, response)
         raise ItemError(
             "fetch.redirects", f"{without_secrets(url)}: more than {limits.max_redirects} redirects"
         )

@@ -1,0 +1,1 @@
+"""Bringing source videos here: from files, object stores, direct links and platforms."""
