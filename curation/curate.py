@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,7 +20,8 @@ from curation.shots import ShotFinder, ShotSettings
 from curation.spans import Span, candidate_spans, people_present
 from dataset.errors import ItemError
 from dataset.settings import Settings
-from dataset.video import read_frames
+from dataset.storage import Location, local_file
+from dataset.video import read_timed_frames
 
 
 class CurateSettings(Settings):
@@ -80,10 +80,10 @@ class CurateStage:
     cpus = 1.0
     gpus = 0.0
 
-    def __init__(self, settings: CurateSettings, people: PeopleSettings, root: Path) -> None:
+    def __init__(self, settings: CurateSettings, people: PeopleSettings, root: Location) -> None:
         self._settings = settings
         self._people = people
-        self._root = Path(root)
+        self._root = root
         self._detector: PoseDetector | None = None
         self._scorers: dict[str, PictureScorer] = {}
 
@@ -120,13 +120,6 @@ class CurateStage:
         if self._detector is None:
             raise RuntimeError("load() comes before process()")
         settings = self._settings
-        frames = read_frames(
-            self._root / item["path"],
-            fps=settings.fps,
-            start_seconds=item.get("start_seconds") or 0.0,
-            end_seconds=item.get("end_seconds"),
-            max_side=settings.proxy_size,
-        )
         finder = ShotFinder(settings.shots, fps=settings.fps)
         meter = Meter(
             fps=settings.fps,
@@ -134,7 +127,15 @@ class CurateStage:
             source_width=item["width"],
             scorers=self._scorers,
         )
-        return look_through(frames, self._detector, finder, meter, stride=settings.detect_every)
+        with local_file(self._root / item["path"]) as path:
+            frames = read_timed_frames(
+                path,
+                fps=settings.fps,
+                start_seconds=item.get("start_seconds") or 0.0,
+                end_seconds=item.get("end_seconds"),
+                max_side=settings.proxy_size,
+            )
+            return look_through(frames, self._detector, finder, meter, stride=settings.detect_every)
 
     def _trimmed(self, looked: Looked) -> Iterator[tuple[int, int]]:
         """The shots without the frames beside cuts; the ends of the video are no cuts."""
@@ -207,4 +208,4 @@ class CurateStage:
         pictures = picture_scores(
             looked.measures, span.start, span.end, fps=fps, source_fps=item.get("fps") or fps
         )
-        return {**person, **pictures, "frame_seconds": None}
+        return {**person, **pictures, "frame_seconds": looked.seconds[span.start : span.end]}

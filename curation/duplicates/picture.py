@@ -26,21 +26,30 @@ def grey_thumbnail(frame: UInt8[np.ndarray, "height width 3"]) -> Grey:
 
 
 def inside_borders(grey: Grey) -> Grey | None:
-    """The part of a picture inside bars of one colour; None when it is less than a fifth.
+    """The part of a picture inside bars of one colour; None when it is less than a fifth."""
+    left, top, right, bottom = plain_bars(grey)
+    inside = grey[top : grey.shape[0] - bottom, left : grey.shape[1] - right]
+    height, width = inside.shape
+    return inside if height >= _LEAST * grey.shape[0] and width >= _LEAST * grey.shape[1] else None
+
+
+def plain_bars(grey: Grey) -> tuple[int, int, int, int]:
+    """Widths in pixels of the bars of one colour left of, above, right of and below a picture.
 
     A bar's lines are alike (a logo may cover a fifth of one), and it ends in a step along at least
     half of its length: a wall or the sky, which somebody stands before, does not.
     """
-    least = [_LEAST * side for side in grey.shape]
+    height, width = grey.shape
+    left = top = right = bottom = 0
     for _ in range(4):  # bars beside bars: a letterboxed film in a portrait frame
-        top, bottom = _bars(grey)
-        left, right = _bars(grey.T) if not top + bottom else (0, 0)
-        if not top + bottom + left + right:
-            return grey
-        grey = grey[top : grey.shape[0] - bottom, left : grey.shape[1] - right]
-        if grey.shape[0] < least[0] or grey.shape[1] < least[1]:
-            return None
-    return grey
+        inside = grey[top : height - bottom, left : width - right]
+        above, below = _bars(inside)
+        before, after = _bars(inside.T) if not above + below else (0, 0)
+        left, top, right, bottom = left + before, top + above, right + after, bottom + below
+        small = left + right > (1 - _LEAST) * width or top + bottom > (1 - _LEAST) * height
+        if small or not above + below + before + after:
+            break
+    return left, top, right, bottom
 
 
 def low_frequencies(grey: Grey) -> Float32[np.ndarray, "32 32"]:

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float64, UInt8
+from jaxtyping import UInt8
 
-_PLAIN = 2.5  # grey levels, standard deviation along a line: what compression leaves of one colour
-_SAME = 4.0  # grey levels between the lines of a bar
-_BLURRED = 0.2  # of the middle's fine detail
+from curation.duplicates.picture import plain_bars
+
+_BLURRED = 0.3  # of the middle's fine detail
 _MIN_DETAIL = 1.0  # grey levels: a middle without detail tells nothing
+_SMOOTH = 9  # lines that detail is averaged over
+_STEP = 4.0  # grey levels across the edge between a blurred bar and the picture
 _MIN_BAR = 0.02  # of the side: thinner ones are a codec's or a scaler's edge
 _MAX_BAR = 0.45
 
@@ -41,23 +43,26 @@ class Borders:
 def find_borders(grey: UInt8[np.ndarray, "height width"]) -> Borders:
     """Bars of one grey level along the sides, else a blurred pair at two opposite sides.
 
-    A bar is plain where every line of it, along the side, has one grey level, the same for all. A
-    blurred pair has two nearly equal widths and less than a fifth of the middle's detail. A person
-    before a plain backdrop seems to have bars in a single frame: `border_share` asks for bars that
-    are always there, and a backdrop with nothing ever before its edges remains one.
+    Plain bars are those of `curation.duplicates.picture.plain_bars`. A blurred pair has two nearly
+    equal widths, less than 0.3 of the middle's detail, and a step along half of each edge. A wall
+    and the out-of-focus background of a portrait have no such step.
     """
-    if min(grey.shape) < 16 or _deviation(grey).max() <= _PLAIN:
+    height, width = grey.shape
+    if min(height, width) < 16:
         return Borders()
-    top, bottom = _plain_bars(grey)
-    left, right = _plain_bars(grey.T)
-    found = Borders(left=left, top=top, right=right, bottom=bottom)
+    left, top, right, bottom = plain_bars(grey)
+    found = Borders(
+        left=_bar(left / width),
+        top=_bar(top / height),
+        right=_bar(right / width),
+        bottom=_bar(bottom / height),
+    )
     if found.share:
         return found
-    detail = np.abs(cv2.Laplacian(grey, cv2.CV_16S))
-    side = _blurred_bars(detail.mean(axis=0))
+    side = _blurred_bars(grey.T)
     if side:
         return Borders(left=side, right=side)
-    side = _blurred_bars(detail.mean(axis=1))
+    side = _blurred_bars(grey)
     return Borders(top=side, bottom=side)
 
 
@@ -72,35 +77,27 @@ def border_share(borders: Sequence[Borders]) -> float:
     return always.share
 
 
-def _deviation(lines: UInt8[np.ndarray, "lines pixels"]) -> Float64[np.ndarray, " lines"]:
-    return lines.std(axis=1, dtype=np.float64)
-
-
-def _plain_bars(grey: UInt8[np.ndarray, "lines pixels"]) -> tuple[float, float]:
-    """Shares of the lines at the beginning and at the end that are plain and of one level."""
-    plain = _deviation(grey) <= _PLAIN
-    level = grey.mean(axis=1)
-    first = _run(plain & (np.abs(level - level[0]) <= _SAME))
-    last = _run((plain & (np.abs(level - level[-1]) <= _SAME))[::-1])
-    return _bar(first / len(grey)), _bar(last / len(grey))
-
-
-def _blurred_bars(detail: Float64[np.ndarray, " lines"]) -> float:
-    """The width of each of two equal bars with little detail around a middle with much; 0: none."""
-    quarter = len(detail) // 4
-    middle = float(np.median(detail[quarter : len(detail) - quarter]))
-    if middle < _MIN_DETAIL:
-        return 0.0
+def _blurred_bars(lines: UInt8[np.ndarray, "lines pixels"]) -> float:
+    """Share of each of two equal bars with little detail around a middle with much; 0: none."""
+    detail = np.abs(cv2.Laplacian(lines, cv2.CV_16S)).mean(axis=1)
+    detail = cv2.blur(detail[None], (_SMOOTH, 1))[0]
+    count = len(detail)
+    middle = float(np.median(detail[count // 4 : count - count // 4]))
     blurred = detail < _BLURRED * middle
-    first, last = _run(blurred), _run(blurred[::-1])
-    if abs(first - last) > 0.03 * len(detail):
+    if middle < _MIN_DETAIL or blurred.all():
         return 0.0
-    return _bar(min(first, last) / len(detail))
+    first, last = int(blurred.argmin()), int(blurred[::-1].argmin())
+    if abs(first - last) > 0.03 * count or not (_steps(lines, first) and _steps(lines[::-1], last)):
+        return 0.0
+    return _bar(min(first, last) / count)
 
 
-def _run(flags: Bool[np.ndarray, " n"]) -> int:
-    """How many are true from the beginning on."""
-    return len(flags) if flags.all() else int(flags.argmin())
+def _steps(lines: UInt8[np.ndarray, "lines pixels"], at: int) -> bool:
+    """Whether grey levels jump along half of a line near ``at``."""
+    near = lines[max(0, at - _SMOOTH) : at + _SMOOTH].astype(np.int16)
+    if len(near) < 2:
+        return False
+    return bool((np.abs(np.diff(near, axis=0)) > _STEP).mean(axis=1).max() >= 0.5)
 
 
 def _bar(share: float) -> float:

@@ -25,6 +25,7 @@ from curation.scores.slow_motion import slow_motion
 
 Scores = dict[str, float | int | str | bytes | None]
 _T = TypeVar("_T")
+_MOST_OTHERS = 32  # looks outside of a clip that tell overlays from the background
 
 
 def person_scores(
@@ -59,7 +60,7 @@ def person_scores(
         **framing_scores(points, size),
         "sharpness": float(np.mean([sighting.sharpness for sighting in sightings])),
         "motion": body_motion(sightings, fps=fps),
-        "flow_motion": flow_motion([sighting.flow for sighting in sightings]),
+        "flow_motion": flow_motion([sighting.flow for sighting in sightings[1:]]),
     }
 
 
@@ -75,11 +76,9 @@ def picture_scores(
         fps: Rate of the frames that were measured.
         source_fps: Rate of the file.
     """
-    looks = [measures.looks[at] for at in sorted(measures.looks) if start <= at < end]
-    looks = looks or [_nearest(measures.looks, start)]
-    # What moved before the clip's first picture is none of its business.
-    later = [measures.looks[at] for at in sorted(measures.looks) if start < at < end]
-    speeds = [look.camera_speed for look in later if look.camera_speed is not None]
+    looks = _within(measures.looks, start, end)
+    later = looks[1:]  # the first one's motion is since a look before the clip, or the cut
+    camera = camera_scores([look.camera_speed for look in later if look.camera_speed is not None])
     changes = [look.picture_change for look in later if look.picture_change is not None]
     return {
         "source_fps": source_fps,
@@ -87,15 +86,15 @@ def picture_scores(
         "dark_share": _mean([look.exposure.dark_share for look in looks]),
         "bright_share": _mean([look.exposure.bright_share for look in looks]),
         "blockiness": _mean([look.blockiness for look in looks]),
-        **camera_scores(speeds),
+        **camera,
         "border_share": border_share([look.borders for look in looks]),
         "picture_motion": _mean(changes) if changes else 0.0,
         **_of_every_frame(measures, start, end, fps=fps, source_fps=source_fps),
-        **_of_rare_looks(measures, start, end),
+        **_of_rare_looks(measures, start, end, camera_moves=camera["static_camera_share"] < 0.5),
         "frame_hashes": b"".join(
-            value.to_bytes(HASH_BYTES, "big")
-            for at, value in sorted(measures.hashes.items())
-            if start <= at < end
+            measures.hashes[at].to_bytes(HASH_BYTES, "big")
+            for at in range(start, end)
+            if at in measures.hashes
         ),
     }
 
@@ -116,11 +115,13 @@ def _of_every_frame(
     }
 
 
-def _of_rare_looks(measures: Measures, start: int, end: int) -> Scores:
-    own = [rare for at, rare in measures.rare.items() if start <= at < end]
+def _of_rare_looks(measures: Measures, start: int, end: int, *, camera_moves: bool) -> Scores:
+    own = _within(measures.rare, start, end)
     others = [rare for at, rare in measures.rare.items() if not start <= at < end]
-    overlay = overlay_share(_edges(own), _edges(others), measures.edge_shape)
-    own = own or [_nearest(measures.rare, start)]
+    others = others[:: 1 + len(others) // _MOST_OTHERS]
+    overlay = overlay_share(
+        _edges(own), _edges(others), measures.edge_shape, camera_moves=camera_moves
+    )
     scores: Scores = {
         "text_share": _mean([rare.text_share for rare in own]),
         "overlay_share": overlay,
@@ -141,8 +142,10 @@ def _edges(looks: Sequence[RareMeasures]) -> np.ndarray:
     return np.stack([look.edges for look in looks]) if looks else np.zeros((0, 1), np.uint8)
 
 
-def _nearest(by_frame: dict[int, _T], frame: int) -> _T:
-    return by_frame[min(by_frame, key=lambda at: abs(at - frame))]
+def _within(by_frame: dict[int, _T], start: int, end: int) -> list[_T]:
+    """What was measured from ``start`` to ``end`` (exclusive), else what was nearest before."""
+    found = [by_frame[at] for at in range(start, end) if at in by_frame]
+    return found or [by_frame[max(at for at in by_frame if at <= start)]]
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from jaxtyping import UInt8
 
@@ -27,7 +28,7 @@ def exposure(grey: UInt8[np.ndarray, "height width"]) -> Exposure:
     """
     if grey.size == 0:
         return Exposure(brightness=0.0, dark_share=1.0, bright_share=0.0)
-    levels = np.bincount(grey[::2, ::2].ravel(), minlength=256) / grey[::2, ::2].size
+    levels = cv2.calcHist([grey], [0], None, [256], (0, 256)).ravel().astype(np.float64) / grey.size
     return Exposure(
         brightness=float(levels @ np.arange(256)) / 255,
         dark_share=min(1.0, float(levels[:_DARK].sum())),

@@ -166,7 +166,7 @@ class Meter:
             return None, None, unknown
         earlier, before, around = self._followed
         if np.array_equal(small, before):  # the same picture again: time goes on, and tells nothing
-            return None, 0.0, unknown
+            return None, None, unknown
         seconds = (number - earlier) / self.fps
         motion = follow(before, small, [*around, *boxes], seconds=seconds)
         self._followed = (number, small, boxes)

@@ -9,6 +9,7 @@ from scipy.ndimage import maximum_filter1d
 _NOTHING = 1.0  # grey levels of a cell: what is left of a repeated picture after encoding
 _LITTLE = 0.15  # of the largest change nearby
 _NEARBY_SECONDS = 0.5
+_SLOWEST_SECONDS = 0.2  # between two pictures of a source: 5 a second
 _MOVES = 3.0  # grey levels: less, and nobody can tell a repeated picture from a still scene
 
 
@@ -25,12 +26,12 @@ def repeated(changes: Float32[np.ndarray, " frames"], *, fps: float) -> Bool[np.
     Those with less than a grey level of change, or with less than 0.15 of the largest change half
     a second around: a copy that was encoded again differs by noise.
     """
-    return changes < np.maximum(_NOTHING, _LITTLE * _around(changes, fps))
+    return changes < np.maximum(_NOTHING, _LITTLE * _around(changes, fps, _NEARBY_SECONDS))
 
 
 def moving(changes: Float32[np.ndarray, " frames"], *, fps: float) -> Bool[np.ndarray, " frames"]:
     """Around which frames something moves, so that a repeated picture can be told."""
-    return _around(changes, fps) >= _MOVES
+    return _around(changes, fps, _SLOWEST_SECONDS) >= _MOVES
 
 
 def repeat_scores(changes: Float32[np.ndarray, " frames"], *, fps: float) -> dict[str, float]:
@@ -46,5 +47,8 @@ def repeat_scores(changes: Float32[np.ndarray, " frames"], *, fps: float) -> dic
     return {"repeated_share": float(again.mean()), "effective_fps": fps * fresh}
 
 
-def _around(changes: Float32[np.ndarray, " frames"], fps: float) -> Float32[np.ndarray, " frames"]:
-    return maximum_filter1d(changes, 2 * round(_NEARBY_SECONDS * fps) + 1, mode="nearest")
+def _around(
+    changes: Float32[np.ndarray, " frames"], fps: float, seconds: float
+) -> Float32[np.ndarray, " frames"]:
+    """The largest change up to so many seconds before and after each frame."""
+    return maximum_filter1d(changes, 2 * round(seconds * fps) + 1, mode="nearest")

@@ -10,16 +10,16 @@ import numpy as np
 import pytest
 
 from curation.curate import CurateSettings, CurateStage
+from curation.decisions import decide
 from curation.looking import look_through
 from curation.people.anchors import box_overlap
 from curation.people.mediapipe import PeopleSettings
 from curation.scores.meter import Meter
-from curation.decisions import decide
 from curation.select import SelectSettings
 from curation.shots import ShotFinder, ShotSettings
 from dataset.errors import ItemError
 from dataset.schemas import SCHEMAS
-from dataset.video import read_frames, write_playable
+from dataset.video import read_frames, read_timed_frames, write_playable
 from tests.unit.curation.sample_media import detector, media, sample, video_row
 
 
@@ -69,7 +69,7 @@ def test_alone_until_somebody_enters(stage: CurateStage) -> None:
 @pytest.mark.slow
 def test_who_passes_under_another_stays_themselves() -> None:
     """A woman walks past under a man on a roof: of the shot's 164 frames a track each, no swap."""
-    frames = read_frames(
+    frames = read_timed_frames(
         media("multi_sports2d_demo.mp4"), fps=30.0, max_side=960, end_seconds=163.5 / 30
     )
     finder = ShotFinder(ShotSettings(), fps=30.0)

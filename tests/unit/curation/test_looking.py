@@ -50,7 +50,8 @@ def _frames(count: int, repeats: int = 1) -> list[np.ndarray]:
 def _look(frames: list[np.ndarray], detector: BrightestSpot, stride: int = 3) -> Looked:
     finder = ShotFinder(ShotSettings(), fps=30.0)
     meter = Meter(fps=30.0, stride=stride)
-    return look_through(frames, detector, finder, meter, stride=stride)
+    timed = ((t / 30, frame) for t, frame in enumerate(frames))
+    return look_through(timed, detector, finder, meter, stride=stride)
 
 
 def test_tracks_cover_the_shot_to_its_last_frame() -> None:
