@@ -4,7 +4,7 @@ import ipaddress
 import socket
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from curation.fetching.addresses import check_public, is_public, resolve
@@ -46,6 +46,7 @@ def test_inner_addresses_are_refused_in_every_notation(
 
 
 @given(st.ip_addresses(v=4))
+@settings(deadline=None)
 def test_no_notation_of_an_inner_address_passes(address: ipaddress.IPv4Address) -> None:
     """An IPv4 address and every IPv6 address that stands for it are judged alike."""
     mapped = ipaddress.IPv6Address((0xFFFF << 32) | int(address))

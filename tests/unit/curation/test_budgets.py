@@ -33,7 +33,7 @@ def most_in_a_minute(grants: list[tuple[float, int]]) -> int:
     burst_share=st.floats(0, 1),
     steps=st.lists(st.tuples(st.floats(0, 50), st.floats(0, 1)), min_size=1, max_size=60),
 )
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 def test_no_minute_grants_more_than_the_budget(
     per_minute: int, burst_share: float, steps: list[tuple[float, float]]
 ) -> None:
@@ -149,7 +149,7 @@ def test_who_was_under_way_does_not_close_it() -> None:
 
 
 @given(st.lists(st.tuples(st.sampled_from("sfbxw"), st.integers(0, 4)), max_size=80))
-@settings(max_examples=100)
+@settings(max_examples=100, deadline=None)
 def test_places_hold_in_any_order(steps: list[tuple[str, int]]) -> None:
     """Starts, finishes, blocks and waits in any order: never more places than allowed."""
     clock = Clock()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from curation.fetching.metadata import PlatformMetadata, harmless_text, platform_metadata
@@ -40,6 +40,7 @@ def test_long_lists_and_texts_are_cut() -> None:
 
 
 @given(st.text(max_size=700))
+@settings(deadline=None)
 def test_any_text_is_harmless(text: str) -> None:
     """No formula, nothing invisible that acts on a terminal or turns the text around, bounded."""
     shown = harmless_text(text)

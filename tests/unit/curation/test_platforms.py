@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from yt_dlp.utils import DownloadError
 
+from curation.fetching import guard, platforms
+from curation.fetching.addresses import Target
 from curation.fetching.cookies import read_cookies
 from curation.fetching.download import Sent
 from curation.fetching.failures import retry_class
@@ -394,3 +396,54 @@ def test_streams_in_pieces_arrive(server: Loopback, video: bytes, tmp_path: Path
     assert fetch(server, "/good.m3u8", tmp_path).read_bytes() == video
     assert failure(server, "/inner.m3u8", tmp_path) == "fetch.private_address"
     assert failure(server, "/file.m3u8", tmp_path).startswith("fetch.")
+
+
+@pytest.mark.parametrize(("most", "wanted"), [(720, 360), (1080, 1080), (240, 360)])
+def test_the_height_is_chosen(
+    server: Loopback, video: bytes, tmp_path: Path, most: int, wanted: int
+) -> None:
+    """The best pictures up to the height are taken; where all are larger, the smallest."""
+    headers = {"Content-Type": "application/vnd.apple.mpegurl"}
+    master = "#EXTM3U\n"
+    for height in (360, 1080):
+        master += (
+            f"#EXT-X-STREAM-INF:BANDWIDTH={height}000,RESOLUTION={height * 2}x{height}\n"
+            f"{height}.m3u8\n"
+        )
+        piece = f"#EXTM3U\n#EXTINF:1,\n{height}.ts\n#EXT-X-ENDLIST\n"
+        server.pages[f"/{height}.m3u8"] = Page(body=piece.encode(), headers=headers)
+        server.pages[f"/{height}.ts"] = Page(body=video)
+    server.pages["/master.m3u8"] = Page(body=master.encode(), headers=headers)
+    fetch_video(server, "/master.m3u8", tmp_path, replace(limits(server), max_height=most))
+    assert [path for path in server.requests if path.endswith(".ts")] == [f"/{wanted}.ts"]
+
+
+def test_the_checked_address_is_the_one_connected_to(
+    server: Loopback, video: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A name that was checked is not looked up again: a changed answer has no effect."""
+
+    def checked(url: str, *, allow: frozenset[str]) -> Target:
+        return Target(
+            scheme="http", host="rebinding.example", port=server.port,
+            request_path=url, addresses=("127.0.0.1",),
+        )  # fmt: skip
+
+    def lookup(host: str, port: int, *_: object, **__: object) -> list[tuple[object, ...]]:
+        assert host == "127.0.0.1", f"{host} was looked up again"
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (host, port))]
+
+    for module in (guard, platforms):
+        monkeypatch.setattr(module, "check_public", checked)
+    monkeypatch.setattr(socket, "getaddrinfo", lookup)
+    got = run_extractors(
+        f"http://rebinding.example:{server.port}/v.mp4", tmp_path, "clip-1",
+        extractors=("generic",), limits=limits(server),
+    )  # fmt: skip
+    assert got.path.read_bytes() == video
+
+
+def test_a_full_disk_is_no_failure_of_the_video() -> None:
+    """It stops the job, which goes on when there is room."""
+    with pytest.raises(OSError, match="No space left"):
+        _platform_error("http://a.org/", DownloadError("unable to write data: No space left"))

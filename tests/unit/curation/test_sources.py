@@ -234,7 +234,9 @@ def test_a_missing_manifest_is_named(tmp_path: Path) -> None:
 
 
 @given(st.lists(st.fixed_dictionaries({name: st.text(max_size=8) for name in COLUMNS}), max_size=5))
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 def test_every_row_is_accounted_for(tmp_path: Path, rows: list[dict[str, str]]) -> None:
     """Whatever the cells hold, every row is a source or a bad row, and no two share a key."""
     lines = [json.dumps(GOOD), *map(json.dumps, rows)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from curation.fetching.urls import has_secrets, texts_without_secrets, without_secrets
@@ -42,6 +42,7 @@ def test_messages_are_cleaned() -> None:
 
 
 @given(st.text(max_size=60), st.text("abc", min_size=1, max_size=5))
+@settings(deadline=None)
 def test_no_text_breaks_it(text: str, value: str) -> None:
     """Anything may stand in a manifest."""
     without_secrets(text)
