@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.request import Request, urlopen
 
 import numpy as np
 import psutil
@@ -47,12 +48,22 @@ class Head:
             check=False,
         )
 
+    def submit(self, *command: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        """`ray job submit`, again while the node that should run it has not joined yet."""
+        deadline = time.monotonic() + 90
+        while True:
+            done = self.ray(
+                "job", "submit", "--address", self.dashboard, "--", *command, **environment
+            )
+            if "No available agent" not in done.stderr or time.monotonic() > deadline:
+                return done
+
 
 @pytest.fixture(scope="module")
 def head() -> Iterator[Head]:
     """`ray start --head` as on a cluster's head node; every process of it is ended by its id."""
     folder = tempfile.mkdtemp(prefix="ray-", dir="/tmp")  # socket paths must be short
-    port, dashboard_port = _free_ports(2)
+    port, dashboard_port, agent_port = _free_ports(3)
     environment = {
         **os.environ,
         "PYTHONPATH": str(REPOSITORY),
@@ -64,12 +75,15 @@ def head() -> Iterator[Head]:
     environment.pop("RAY_ADDRESS", None)
     command = [str(RAY), "start", "--head", "--block", f"--port={port}", "--num-cpus=2"]
     command += ["--node-ip-address=127.0.0.1", "--dashboard-host=127.0.0.1"]
-    command += [f"--dashboard-port={dashboard_port}", f"--temp-dir={folder}/t"]
+    command += ['--resources={"download": 2}', f"--temp-dir={folder}/t"]
+    command += [f"--dashboard-port={dashboard_port}"]
+    command += [f"--dashboard-agent-listen-port={agent_port}"]  # takes submitted jobs
     with (Path(folder) / "log").open("w") as log:
         process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
     try:
-        _wait_for(dashboard_port, process, Path(folder) / "log")
-        yield Head(f"http://127.0.0.1:{dashboard_port}", environment)
+        started = Head(f"http://127.0.0.1:{dashboard_port}", environment)
+        _wait_for(started, process, Path(folder) / "log")
+        yield started
     finally:
         _end(psutil.Process(process.pid))
         process.wait()
@@ -86,14 +100,18 @@ def _free_ports(count: int) -> list[int]:
     return ports
 
 
-def _wait_for(port: int, process: subprocess.Popen, log: Path) -> None:
+def _wait_for(head: Head, process: subprocess.Popen, log: Path) -> None:
+    """Until the job server answers; a port that is open may not do so yet."""
+    token = f"Bearer {head.environment['RAY_AUTH_TOKEN']}"
+    question = Request(f"{head.dashboard}/api/version", headers={"Authorization": token})
     deadline = time.monotonic() + 90
     while time.monotonic() < deadline and process.poll() is None:
-        with socket.socket() as client:
-            if client.connect_ex(("127.0.0.1", port)) == 0:
+        try:
+            with urlopen(question, timeout=10):
                 return
-        time.sleep(0.2)
-    raise AssertionError(f"no dashboard on port {port}:\n{log.read_text()}")
+        except OSError:
+            time.sleep(0.5)
+    raise AssertionError(f"{head.dashboard} does not answer:\n{log.read_text()}")
 
 
 def _end(process: psutil.Process) -> None:
@@ -122,8 +140,8 @@ def test_a_submitted_job_runs_inside_the_cluster(head: Head, manifest: Path, tmp
     """The job succeeds, its workers were actors of this cluster, and every source has a row."""
     root = tmp_path / "dataset"
     champ = [sys.executable, "-m", "pipeline.cli"]
-    submit = ["job", "submit", "--address", head.dashboard, "--"]
-    done = head.ray(*submit, *champ, "fetch", str(root), str(manifest))
+    there = ["--set", "job.resources={fetch: {download: 1}}"]  # as docs/runbook.md has it
+    done = head.submit(*champ, "fetch", str(root), str(manifest), *there)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "3 items" in done.stdout
     outcomes = {row.key: row.reason or row.status for row in read_outcomes(root, "fetch")}
@@ -132,11 +150,11 @@ def test_a_submitted_job_runs_inside_the_cluster(head: Head, manifest: Path, tmp
     assert listed.returncode == 0, listed.stderr
     actors = json.loads(listed.stdout)
     assert "StageWorker" in {actor["class_name"] for actor in actors}
+    assert all(json.loads(row.versions)["ray"] for row in read_outcomes(root, "fetch"))
 
 
 def test_nobody_submits_without_the_token(head: Head):
     """Another token is refused, and nothing runs."""
-    submit = ["job", "submit", "--address", head.dashboard, "--", "true"]
-    done = head.ray(*submit, RAY_AUTH_TOKEN=secrets.token_hex(32))
+    done = head.submit("true", RAY_AUTH_TOKEN=secrets.token_hex(32))
     assert done.returncode != 0
     assert "403" in done.stderr or "Invalid authentication token" in done.stderr
