@@ -13,8 +13,8 @@ from dataset.errors import ItemDeferredError, ItemError
 
 
 class ObedientStage:
-    """Does to each item what its ``do`` says: ok, two, none, reject, fail, fail_otherwise, defer,
-    die, die_once, defect. Writes down what it took up, and which node's process started it.
+    """Does to each item what its ``do`` says: ok, two, none, reject, fail, defer, die, die_once,
+    defect. Writes down what it took up, and which node's process started it.
     """
 
     name = "obedient"
@@ -39,7 +39,7 @@ class ObedientStage:
             ctypes.string_at(0)  # a real segmentation fault
         if what == "defect":
             raise ZeroDivisionError("one over none")
-        if what in ("reject", "fail", "fail_otherwise"):
+        if what in ("reject", "fail"):
             status = "rejected" if what == "reject" else "failed"
             raise ItemError(f"test.{what}", "as told", status=status)
         if what == "defer":

@@ -99,15 +99,6 @@ def test_failed_items_are_tried_again_when_asked_and_counted(tmp_path):
     assert read_outcomes(tmp_path, "obey")[-1].attempts == 2
 
 
-def test_only_failures_of_the_named_reasons_are_tried_again(tmp_path):
-    """retry_reasons picks among the failed items; the others stay as they are."""
-    _run(tmp_path, {"a": "fail", "b": "fail_otherwise"})
-    options = {"retry_failed": True, "retry_reasons": frozenset({"test.fail"})}
-    summary = _run(tmp_path, {"a": "ok", "b": "ok"}, **options)
-    assert summary.statuses == {"ok": 1}
-    assert _statuses(tmp_path) == {"a": "ok", "b": "test.fail_otherwise"}
-
-
 @pytest.mark.parametrize("in_process", [True, False])
 def test_a_deferred_item_has_no_outcome_and_the_next_run_takes_it_up(
     tmp_path, local_ray, in_process
