@@ -39,6 +39,16 @@ def decide(clip: Mapping[str, Any], settings: SelectSettings) -> tuple[bool, str
     return (True, "") if place == PASSED else (False, f"select.{CHECKS[place].reason}")
 
 
+def verdicts(clip: Mapping[str, Any], settings: SelectSettings) -> tuple[bool | None, ...]:
+    """What each of ``CHECKS`` says of one row of ``clips``; None where it has no value for it."""
+    row = pa.table({name: [clip.get(name)] for name in SCORE_COLUMNS})
+    missing = {name for name in SCORE_COLUMNS if clip.get(name) is None}
+    return tuple(
+        None if column_of(check) in missing else bool(_passes(row, check, settings)[0])
+        for check in CHECKS
+    )
+
+
 def first_reasons(clips: pa.Table, settings: SelectSettings) -> Int64[np.ndarray, " clips"]:
     """For each clip the place in ``CHECKS`` of the first reason against it, or ``PASSED``.
 

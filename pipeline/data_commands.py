@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from dataset.storage import Location, files_below
-from pipeline.cli_options import DatasetArg, DryRunOpt
+from pipeline.cli_options import ConfigOpt, DatasetArg, DryRunOpt, SetOpt
 
 data_app = typer.Typer()
 
@@ -105,6 +105,32 @@ def forget(
 
     _check_dataset(dataset)
     raise typer.Exit(run_forget(dataset, source_id, reason=reason, dry_run=dry_run))
+
+
+@data_app.command()
+def ledger(
+    dataset: DatasetArg,
+    clip_id: Annotated[str, typer.Argument(help="A clip of the `clips` table.")],
+    config: ConfigOpt = None,
+    set_: SetOpt = None,
+    as_json: JsonOpt = False,
+) -> None:
+    """Tell a clip's whole story: source, scores, decisions, attempts, versions, seconds.
+
+    Where it came from and under which rights, every score beside the configuration's threshold and
+    which of them decided, what earlier selections decided, its copies, how well the body fits, its
+    latents, the animations made of it, where it was exported to, and every job's outcome.
+    """
+    from pipeline.config import load_config
+    from pipeline.ledger import read_ledger
+    from pipeline.ledger_command import print_ledger
+
+    _check_dataset(dataset)
+    story = read_ledger(dataset, clip_id, load_config(config, set_ or ()).select)
+    if as_json:
+        print(json.dumps(story, indent=1, allow_nan=False))
+    else:
+        print_ledger(story)
 
 
 def _check_dataset(dataset: Location) -> None:

@@ -28,7 +28,10 @@ from pipeline.forget_plan import (
 from pipeline.naming import Hit, NameSearch, hits_in_file
 from pipeline.trained_on import TrainedOn, trained_on
 
-JOBS = ("fetch", "curate", "select", "render", "encode", "animate", "evaluate", "export")
+JOBS = (
+    *("fetch", "curate", "duplicates", "select", "render", "encode", "animate", "evaluate"),
+    "export",
+)
 """Whoever writes to the dataset; a takedown waits for those at work, and they wait for it."""
 
 

