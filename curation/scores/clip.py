@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from jaxtyping import Float, Float32
@@ -23,7 +23,7 @@ from curation.scores.repeats import repeat_scores
 from curation.scores.sighting import Sighting
 from curation.scores.slow_motion import slow_motion
 
-Scores = dict[str, float | int | str | bytes | None]
+Scores = dict[str, Any]  # columns of `clips`
 _T = TypeVar("_T")
 _MOST_OTHERS = 32  # looks outside of a clip that tell overlays from the background
 

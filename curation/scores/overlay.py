@@ -12,8 +12,9 @@ SIDE = 160
 _EDGE = 12  # grey levels between the neighbours on both sides of a pixel
 _WAYS = 4  # brighter to the right, to the left, below, above
 _STAYS = 0.9  # of the looks
-_CHANGED = 0.5  # of the edges that stay in a clip: fewer are left where the scene is another
+_CHANGED = 0.5  # of the edges: fewer are common to two scenes
 _MIN_LOOKS = 4
+_MIN_SCENES = 3  # besides the clip's own: fewer agree by chance
 _NEIGHBOURS = 4  # of 3 x 3 pixels: edges that stay by chance stand alone
 _MIN_AREA = 16  # pixels of a joined patch: less is chance
 
@@ -39,10 +40,10 @@ def overlay_share(
 
     Edges of an overlay are in nearly all looks of a clip, growing brighter the same way. So are
     those of the background of a camera that stands still: then only edges count that are also
-    there in looks of the same video at other scenes. ``None`` where neither happens, or for fewer
-    than four looks. After Dekel et al., "On the effectiveness of visible watermarks", 2017, who
-    take gradients that agree over many pictures. A mark that wanders, fades or has no edges is not
-    seen; lines along which the camera moves stay where they are and count.
+    there in at least three other scenes of the same video. ``None`` where neither happens, or for
+    fewer than four looks. After Dekel et al., "On the effectiveness of visible watermarks", 2017,
+    who take gradients that agree over many pictures. A mark that wanders, fades or has no edges is
+    not seen; lines along which the camera moves stay where they are and count.
 
     Args:
         own: `edge_map` of looks in the clip.
@@ -55,15 +56,24 @@ def overlay_share(
     edges = _unpacked(own, shape)
     stays = edges.mean(axis=0) >= _STAYS
     if not camera_moves:
-        elsewhere = [look for look in _unpacked(others, shape) if _another_scene(stays, look)]
-        if len(elsewhere) < _MIN_LOOKS:
+        elsewhere = _other_scenes(stays, _unpacked(others, shape))
+        if len(elsewhere) < _MIN_SCENES:
             return None
         stays &= np.mean(elsewhere, axis=0) >= _STAYS
     return _patches(stays.any(axis=0))
 
 
-def _another_scene(stays: Bool[np.ndarray, "ways h w"], look: Bool[np.ndarray, "ways h w"]) -> bool:
-    return bool(look.any()) and (stays & look).sum() < _CHANGED * stays.sum()
+def _other_scenes(
+    stays: Bool[np.ndarray, "ways h w"], looks: Bool[np.ndarray, "looks ways h w"]
+) -> list[Bool[np.ndarray, "ways h w"]]:
+    """Looks whose edges are others than the clip's, and than one another's."""
+    scenes = [stays]
+    for look in looks:
+        if look.any() and all(
+            (scene & look).sum() < _CHANGED * min(scene.sum(), look.sum()) for scene in scenes
+        ):
+            scenes.append(look)
+    return scenes[1:]
 
 
 def _patches(stays: Bool[np.ndarray, "h w"]) -> float:

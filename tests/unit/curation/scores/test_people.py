@@ -1,14 +1,18 @@
-"""Scores: closed forms on people made of numbers."""
+"""Scores of people: closed forms on people made of numbers, and what real ones show."""
 
 from __future__ import annotations
 
 import cv2
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
 
 from curation.people.detector import PersonBox
 from curation.scores.body_motion import body_motion
 from curation.scores.clip import person_scores
+from curation.scores.framing import framing_scores
 from curation.scores.sharpness import sharpness
 from curation.scores.sighting import Sighting
 
@@ -89,6 +93,68 @@ def test_a_hidden_side_is_still_a_full_body() -> None:
 
     assert share(250) == 1.0
     assert share(22) == 0.0
+
+
+def _standing() -> np.ndarray:
+    """A front view: left is the person's, so at the right of the picture; all points seen."""
+    points = np.ones((23, 3), np.float32)
+    heights = [10, 8, 8, 9, 9, 25, 25, 45, 45, 60, 60, 55, 55, 75, 75, 95, 95, *[98] * 6]
+    points[:, 1] = heights
+    points[:, 0] = [50 if index == 0 else 60 if index % 2 else 40 for index in range(23)]
+    return points
+
+
+@pytest.mark.parametrize(
+    ("bottom", "framing", "full", "upper"),
+    [(100, "full_body", 1.0, 1.0), (60, "half_body", 0.0, 1.0), (40, "close_up", 0.0, 0.0)],
+)
+def test_framing_is_what_is_in_the_picture(
+    bottom: int, framing: str, full: float, upper: float
+) -> None:
+    """Cut off below the feet, the hips, the shoulders."""
+    found = framing_scores(np.stack([_standing()] * 4), (100, bottom))
+    assert found["framing"] == framing
+    assert (found["full_body_share"], found["upper_body_share"]) == (full, upper)
+
+
+@pytest.mark.parametrize("full_looks", [1, 2])
+def test_framing_goes_by_most_of_the_time(full_looks: int) -> None:
+    """A full body in half of the looks is a full body, in a quarter it is not."""
+    hidden = _standing()
+    hidden[13:17, 2] = 0.0
+    looks = np.stack([_standing()] * full_looks + [hidden] * (4 - full_looks))
+    found = framing_scores(looks, (100, 100))
+    assert found["framing"] == ("full_body" if full_looks == 2 else "half_body")
+
+
+def test_who_turns_away_has_no_face() -> None:
+    """From behind the person's left is at the left: whatever the confidence, no face is seen."""
+    front, back, hidden = _standing(), _standing(), _standing()
+    back[:, 0] = 100 - back[:, 0]
+    hidden[1, 2] = 0.2
+    found = framing_scores(np.stack([front, back, hidden, front]), (100, 100))
+    assert found["face_visible_share"] == 0.5
+
+
+def test_both_hands_are_to_be_seen() -> None:
+    """One wrist behind the back, or out of the picture, is a hand missing."""
+    front, behind, outside = _standing(), _standing(), _standing()
+    behind[9, 2] = 0.2
+    outside[10, 0] = -5
+    found = framing_scores(np.stack([front, behind, outside, front]), (100, 100))
+    assert found["hands_visible_share"] == 0.5
+
+
+@given(
+    hnp.arrays(np.float32, (3, 23, 2), elements=st.floats(-50, 150, width=32)),
+    hnp.arrays(np.float32, (3, 23, 1), elements=st.floats(0, 1, width=32)),
+)
+def test_framing_shares_are_shares(places: np.ndarray, confidence: np.ndarray) -> None:
+    """Wherever points are: 0 to 1, and who is seen whole is seen down to the hips."""
+    found = framing_scores(np.concatenate([places, confidence], axis=2), (100, 100))
+    shares = [value for value in found.values() if not isinstance(value, str)]
+    assert all(0 <= share <= 1 for share in shares)
+    assert found["full_body_share"] <= found["upper_body_share"]
 
 
 def test_no_sighting_is_the_callers_mistake() -> None:
