@@ -21,7 +21,7 @@ from deltalake.transaction import AddAction, RemoveAction
 from dataset.commit_log import check_newest_entry, has_log, remove_older_entries, sync_log
 from dataset.faults import fault_point
 from dataset.leases import Fence
-from dataset.object_store import client_options
+from dataset.object_store import FileStatus, ObjectPath, client_options, list_folder
 from dataset.shards import ShardFile
 from dataset.storage import Location
 
@@ -33,6 +33,9 @@ _CHECKPOINT_EVERY = "10"  # commits, in an object store: opening a table reads e
 _Read = TypeVar("_Read")
 LiveFiles = Mapping[str, Mapping[str, object]]
 """The committed files of a table by path, each with what the log says of it."""
+
+_known: dict[ObjectPath, tuple[FileStatus | None, LiveFiles]] = {}
+"""Tables in object stores by their newest log entry: to read a log takes some thirty requests."""
 
 
 class LockLostError(RuntimeError):
@@ -49,7 +52,14 @@ class Change:
 
 def live_files_of(folder: Location) -> LiveFiles:
     """What is committed; empty when the folder is no table yet."""
-    return _look(folder, _live) or {}
+    if isinstance(folder, Path):
+        return _look(folder, _live) or {}
+    entries = [file for file in list_folder(folder / "_delta_log") if file.path.suffix == ".json"]
+    newest = entries[-1] if entries else None
+    known = _known.get(folder)
+    if known is None or known[0] != newest:
+        known = _known[folder] = newest, _look(folder, _live) or {}
+    return known[1]
 
 
 def newest_transaction(folder: Location, app: str) -> int | None:

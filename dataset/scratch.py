@@ -9,7 +9,9 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -53,6 +55,16 @@ def local_copy(path: ObjectPath) -> Iterator[Path]:
             if _is_there(copy, handle.fileno()):
                 yield copy
                 return
+
+
+def sweep_scratch(*, older_than_seconds: float) -> list[Path]:
+    """Remove what killed workers were making on this machine; copies end by their own rule."""
+    newest = time.time() - older_than_seconds
+    made = [*scratch_folder().glob("shard-*"), *scratch_folder().glob("animation-*")]
+    old = sorted(path for path in made if path.stat().st_mtime <= newest)
+    for path in old:
+        shutil.rmtree(path)
+    return old
 
 
 def _is_there(path: Path, handle: int) -> bool:

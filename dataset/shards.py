@@ -13,7 +13,7 @@ import os
 import re
 import secrets
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,7 +27,7 @@ from dataset.faults import fault_point
 from dataset.object_store import ObjectPath, put_object
 from dataset.schemas import KEYS, MEDIA_COLUMNS, SCHEMAS
 from dataset.scratch import scratch_folder
-from dataset.storage import Location, file_status, parquet_source
+from dataset.storage import Location, file_status, is_file, parquet_source
 
 _NARROW_GROUP_ROWS = 8192
 _SAFE_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,199}")
@@ -115,6 +115,30 @@ def describe(folder: Location, table: str, path: str) -> ShardFile:
         stats_json=json.dumps(_statistics(footer, table), sort_keys=True),
         modified_ms=status.modified_ms,
     )
+
+
+def check_shards(
+    folder: Location, table: str, shards: Sequence[ShardFile], live: Collection[str]
+) -> None:
+    """Compare shards that are to be committed with their files: the table library checks nothing.
+
+    Raises:
+        ValueError: A file that is live already, is missing, was changed, or is named twice.
+    """
+    for shard in shards:
+        if shard.path in live:
+            raise ValueError(f"{table}/{shard.path} is in the table already, under another commit")
+        if not is_file(folder / shard.path):
+            raise ValueError(f"{table}/{shard.path} is to be committed, but there is no such file")
+        if describe(folder, table, shard.path) != shard:
+            raise ValueError(f"{table}/{shard.path} was changed since it was written: {shard}")
+    if len({shard.path for shard in shards}) != len(shards):
+        raise ValueError(f"{table}: a shard is named twice in {[shard.path for shard in shards]}")
+
+
+def is_named(path: str, name: str) -> bool:
+    """Whether a file is that of a shard name; in an object store it has a token behind it."""
+    return re.fullmatch(rf"{re.escape(name)}(\.[0-9a-f]{{8}})?\.parquet", path) is not None
 
 
 def groups_with(file: pq.ParquetFile, column: str, *values: str) -> list[int]:

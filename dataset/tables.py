@@ -7,7 +7,6 @@ not fork a process that has used this module: spawn.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, overload
@@ -22,13 +21,14 @@ from dataset.leases import Fence
 from dataset.schemas import KEYS
 from dataset.shards import (
     ShardFile,
-    describe,
+    check_shards,
     groups_with,
+    is_named,
     narrow_columns,
     table_schema,
     write_parquet,
 )
-from dataset.storage import Location, delete_file, files_in, is_file, parquet_source
+from dataset.storage import Location, delete_file, files_in, parquet_source
 
 _Read = TypeVar("_Read")
 
@@ -51,7 +51,7 @@ def write_shard(
 
 def has_shard(root: Location, table: str, name: str) -> bool:
     """Whether a shard of this name is committed, and not exchanged by a takedown since."""
-    return any(_is_named(path, name) for path in _live_files(root, table))
+    return any(is_named(path, name) for path in _live_files(root, table))
 
 
 def commit(
@@ -78,7 +78,7 @@ def commit(
         raise ValueError("a commit needs at least one shard, got none")
 
     def plan(live: LiveFiles) -> Change:
-        _check_shards(root, table, shards, live)
+        check_shards(root / table, table, shards, live)
         return Change(added=shards)
 
     schema = table_schema(table)
@@ -276,19 +276,6 @@ def _of_live_files(root: Location, table: str, read: Callable[[LiveFiles], _Read
                 raise  # committed, and not there: no takedown did that
 
 
-def _check_shards(root: Location, table: str, shards: Sequence[ShardFile], live: LiveFiles) -> None:
-    """Compare every shard with its file: the table library checks nothing."""
-    for shard in shards:
-        if shard.path in live:
-            raise ValueError(f"{table}/{shard.path} is in the table already, under another commit")
-        if not is_file(root / table / shard.path):
-            raise ValueError(f"{table}/{shard.path} is to be committed, but there is no such file")
-        if describe(root / table, table, shard.path) != shard:
-            raise ValueError(f"{table}/{shard.path} was changed since it was written: {shard}")
-    if len({shard.path for shard in shards}) != len(shards):
-        raise ValueError(f"{table}: a shard is named twice in {[shard.path for shard in shards]}")
-
-
 def _find_rows(
     root: Location, table: str, live: LiveFiles, key: str, recipe: str | None
 ) -> list[tuple[object, str, int, int]]:
@@ -309,11 +296,6 @@ def _find_rows(
                     if row[KEYS[table]] == key and recipe in (None, row["recipe"])
                 ]
     return found
-
-
-def _is_named(path: str, name: str) -> bool:
-    """Whether a file is that of a shard name; in an object store it has a token behind it."""
-    return re.fullmatch(rf"{re.escape(name)}(\.[0-9a-f]{{8}})?\.parquet", path) is not None
 
 
 def _within(bounds: Mapping[str, object], column: str, value: str) -> bool:

@@ -74,7 +74,8 @@ def run_job(spec: StageSpec, items: Iterable[Item], options: RunOptions) -> JobS
     """
     started = time.monotonic()
     with dataset_lock(spec.root, spec.job) as fence:
-        raise_fence(spec.root, spec.table, fence)
+        if not options.dry_run:
+            raise_fence(spec.root, spec.table, fence)
         reconcile(spec)
         past = read_past(spec, retry_failed=options.retry_failed)
         pending = _Pending(spec.key, items, past)

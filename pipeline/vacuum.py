@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from curation.fetching.partials import sweep_partial_downloads
 from dataset.locks import sweep_locks
 from dataset.schemas import SCHEMAS
+from dataset.scratch import sweep_scratch
 from dataset.storage import Location, delete_file, files_below
 from dataset.tables import read_table, sweep_orphans
 
@@ -20,8 +21,8 @@ def vacuum(root: Location, *, older_than_seconds: float) -> Iterator[Location]:
     """Remove orphans and yield their places, one after the other.
 
     They are shards and temporary files that no commit names, videos that no row of ``videos``
-    names, files of animations that no row of ``animations`` names, partial downloads, and locks
-    that nobody holds.
+    names, files of animations that no row of ``animations`` names, partial downloads, shards and
+    animations that were being made on this machine, and locks that nobody holds.
     """
     for table in SCHEMAS:
         yield from sweep_orphans(root, table, older_than_seconds=older_than_seconds)
@@ -30,6 +31,7 @@ def vacuum(root: Location, *, older_than_seconds: float) -> Iterator[Location]:
     yield from _sweep(root, "files", _named(root, "videos", "path"), newest_ms)
     named = _named(root, "animations", "video_path") | _named(root, "animations", "frames_path")
     yield from _sweep(root, "outputs", named, newest_ms)
+    yield from sweep_scratch(older_than_seconds=older_than_seconds)
     yield from sweep_locks(root, older_than_seconds=older_than_seconds)
 
 

@@ -168,6 +168,9 @@ def test_a_reader_asks_for_ranges(root: ObjectPath, server: OneAtATime) -> None:
     footers = 2 * 65_536  # pyarrow reads the end of a file, and it is opened twice
     assert len(media("a-3")) < fetched < len(media("a-3")) + footers + 20_000 < size
     assert not [asked for asked in server.requests if asked.endswith(".parquet") and "GET" in asked]
+    server.requests.clear()
+    read_row(root, "guidance", "a-4", columns=["rgb"])
+    assert len(server.requests) < 10  # the log is read again when it has grown
 
 
 def test_a_table_in_a_bucket(root: ObjectPath, tmp_path: Path) -> None:
