@@ -168,7 +168,7 @@ class ActorPool:
                     f"{self._spec.job}: {_FAILED_STARTS} workers in a row died while they started: "
                     f"{error}"
                 ) from error
-        return self._gone(worker, node_lost=node_lost, why=_in_short(error))
+        return self._gone(worker, node_lost=node_lost, why=self._in_short(error))
 
     def _gone(self, worker: _Worker, *, node_lost: bool, why: str) -> Finished | None:
         if worker.work is None:
@@ -179,11 +179,16 @@ class ActorPool:
             work=worker.work, result=None, seconds=seconds, node_lost=node_lost, why=why
         )
 
+    def _in_short(self, error: Exception) -> str:
+        if isinstance(error, self._ray.exceptions.OutOfMemoryError):
+            return "Ray ended it because the node ran out of memory"
+        return str(error).splitlines()[-1].partition(" Some common causes")[0][:300]
+
     def _look(self) -> None:
         """See how many workers the cluster has room for."""
         self._looked = time.monotonic()
         nodes = [node["Resources"] for node in self._ray.nodes() if node["Alive"]]
-        self._room = sum(_fitting(self._needs, resources) for resources in nodes)
+        self._room = sum(workers_that_fit(self._needs, resources) for resources in nodes)
         if self._room:
             self._had_room = self._looked
         elif self._looked - self._had_room >= self._patience:
@@ -197,12 +202,7 @@ class ActorPool:
             )
 
 
-def _fitting(needs: dict[str, float], resources: dict[str, float]) -> int:
-    """How many workers fit on a node."""
+def workers_that_fit(needs: dict[str, float], resources: dict[str, float]) -> int:
+    """How many workers fit on a node; shares of a GPU add up to it exactly."""
     shares = [resources.get(name, 0.0) / amount for name, amount in needs.items() if amount > 0]
     return int(min(shares, default=1.0) + 1e-6)
-
-
-def _in_short(error: Exception) -> str:
-    """Ray's reason, without what else might have been one."""
-    return str(error).splitlines()[-1].partition(" Some common causes")[0][:300]

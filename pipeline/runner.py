@@ -35,7 +35,8 @@ def run_on_ray(
 ) -> Iterator[BatchResult]:
     """Run the batches on a pool of actors; a batch whose worker dies is retried item by item.
 
-    Batches are taken when there are workers for them. An item that kills its worker
+    Yields an empty result when nothing comes back for a second, so that the caller can commit what
+    it has. Batches are taken when there are workers for them. An item that kills its worker
     ``settings.attempts`` times is quarantined with its reason; what was on a node that went away is
     done again and held against nobody.
 
@@ -59,7 +60,10 @@ def run_on_ray(
             if not waiting and not pool.is_busy():
                 return
             pool.fit(len(waiting))
-            for finished in pool.wait():
+            back = pool.wait()
+            if not back:
+                yield BatchResult(shard=None, outcomes=[])
+            for finished in back:
                 if finished.result is not None:
                     yield _with_past(finished.result, finished.work)
                     continue

@@ -13,8 +13,8 @@ from dataset.errors import ItemDeferredError, ItemError
 
 
 class ObedientStage:
-    """Does to each item what its ``do`` says: ok, two, none, reject, fail, defer, die, die_once,
-    defect. Writes down what it took up, and which node's process started it.
+    """Does to each item what its ``do`` says: ok, two, none, reject, fail, defer, slow, die,
+    die_once, defect. Writes down what it took up, and which node's process started it.
     """
 
     name = "obedient"
@@ -44,7 +44,9 @@ class ObedientStage:
             raise ItemError(f"test.{what}", "as told", status=status)
         if what == "defer":
             raise ItemDeferredError("test.paused", "not now")
-        for number in range({"ok": 1, "two": 2, "none": 0, "die_once": 1}[what]):
+        if what == "slow":
+            time.sleep(4)
+        for number in range({"two": 2, "none": 0}.get(what, 1)):
             yield {"clip_id": item["clip_id"], "source_id": f"{number}", "selected": True}
 
 

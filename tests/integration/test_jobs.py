@@ -11,6 +11,7 @@ import sys
 import time
 import weakref
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -212,6 +213,19 @@ def test_a_job_holds_no_more_items_than_its_workers_want(tmp_path, local_ray, in
     summary = run_job(_spec(tmp_path), items(), options)
     assert summary.statuses == {"ok": 400}
     assert max(most) <= 7 * 4  # 2 batches in work, 2 ahead, and what is being handed over
+
+
+def test_what_is_done_is_committed_while_others_are_still_at_work(tmp_path, local_ray):
+    """A slow item keeps no finished one from being committed."""
+    items = {"a": "ok", "b": "slow"}
+    options = {"in_process": False, "settings": JobSettings(workers=2, commit_seconds=0.1)}
+    with ThreadPoolExecutor(1) as thread:
+        job = thread.submit(_run, tmp_path, items, **options)
+        while not job.done() and not _keys(tmp_path):
+            time.sleep(0.1)
+        assert not job.done()
+        assert _keys(tmp_path) == ["a"]
+    assert _keys(tmp_path) == ["a", "b"]
 
 
 def test_a_stage_that_crashes_while_it_loads_stops_the_job(tmp_path, local_ray):

@@ -112,6 +112,7 @@ def test_nodes_join_and_leave_and_no_clip_is_lost_or_doubled(tmp_path, cluster):
     assert len(_taken_up(tmp_path)) <= 31
 
 
+@pytest.mark.slow
 def test_a_job_runs_only_where_its_resources_are(tmp_path, cluster):
     """Download nodes alone have the cookies: fetch asks for what only they were given."""
     cluster.add_node(num_cpus=2)
