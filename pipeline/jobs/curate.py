@@ -10,6 +10,7 @@ from pipeline.job import JobSummary, run_job
 from pipeline.jobs.duplicates import duplicates
 from pipeline.jobs.select import select
 from pipeline.recipes import curate_recipe, fetch_recipe
+from pipeline.resume import TableRows
 from pipeline.stage import StageSpec
 from pipeline.workspace import Workspace
 
@@ -25,7 +26,7 @@ def curate(workspace: Workspace) -> JobSummary:
         root=workspace.root,
         recipe=curate_recipe(workspace.config),
     )
-    summary = run_job(spec, videos.to_pylist(), workspace.options)
+    summary = run_job(spec, TableRows(videos), workspace.options)
     if not workspace.options.dry_run:
         duplicates(workspace)
         select(workspace)
