@@ -14,7 +14,7 @@ from pipeline.config import load_config
 
 COMMANDS = (
     "fetch", "curate", "select", "render", "encode", "train", "animate", "evaluate", "report",
-    "demo", "doctor", "lint", "vacuum",
+    "demo", "doctor", "lint", "vacuum", "files", "export", "forget", "ledger",
 )  # fmt: skip
 
 

@@ -9,34 +9,43 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
-from dataset.tables import write_shard
+from dataset.shards import describe
+from dataset.tables import commit, live_files, write_shard
 from pipeline.cli import app
 from tests.unit.pipeline.chain_dataset import CLIPS, FRAMES, RECIPE, add, stream_frames, write_chain
 
 READERS = {
     "duckdb": """
 import duckdb
-rows = duckdb.sql(f"select clip_id, frames, normal from read_parquet({files}) order by clip_id")
-ids, frames, streams = zip(*rows.fetchall())
+rows = duckdb.sql(f"from read_parquet({files}, union_by_name=true) order by clip_id")
+ids, frames, streams = zip(*rows.project("clip_id, frames, normal").fetchall())
+assert None in [row[0] for row in rows.project("joint_acceleration").fetchall()]
 """,
     "pandas": """
 import pandas
 table = pandas.concat([pandas.read_parquet(file) for file in files]).sort_values("clip_id")
 ids, frames, streams = list(table.clip_id), list(table.frames), list(table.normal)
+assert table.joint_acceleration.isna().any()
 """,
     "polars": """
 import polars
-table = polars.scan_parquet(files).select("clip_id", "frames", "normal").sort("clip_id").collect()
-ids, frames, streams = (table[name].to_list() for name in table.columns)
+table = polars.scan_parquet(files, missing_columns="insert").sort("clip_id").collect()
+ids, frames, streams = (table[name].to_list() for name in ("clip_id", "frames", "normal"))
+assert table["joint_acceleration"].null_count()
 """,
     "datasets": """
 import datasets
-table = datasets.load_dataset("parquet", data_files=files, split="train", cache_dir="cache")
-table = table.sort("clip_id")
-ids, frames, streams = list(table["clip_id"]), list(table["frames"]), list(table["normal"])
+names = ["clip_id", "frames", "normal"]
+table = datasets.load_dataset(
+    "parquet", data_files=files, split="train", streaming=True, columns=names
+)
+rows = sorted(table, key=lambda row: row["clip_id"])
+ids, frames, streams = ([row[name] for row in rows] for name in names)
 """,
 }
 """Reads ids, numbers of frames and the MP4 bytes of the normal maps from ``files``."""
@@ -55,9 +64,19 @@ print(json.dumps([list(map(str, ids)), list(map(int, frames))]))
 """
 
 
+OLD = "old-000000-0003"
+
+
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_chain(tmp_path_factory.mktemp("chain"))
+    """With a file that is older than one of the columns: such are never written again."""
+    root = write_chain(tmp_path_factory.mktemp("chain"))
+    rows = pq.read_table(live_files(root, "guidance")[0]).drop_columns(["joint_acceleration"])
+    place = rows.schema.get_field_index("clip_id")
+    rows = rows.set_column(place, "clip_id", pa.array([OLD]))
+    pq.write_table(rows, root / "guidance" / "old.parquet")
+    commit(root, "guidance", [describe(root / "guidance", "guidance", "old.parquet")], app="old")
+    return root
 
 
 def champ_files(*arguments: object) -> str:
@@ -83,7 +102,7 @@ def test_others_read_rows_and_video(dataset: Path, tmp_path: Path, reader: str) 
     )
     assert done.returncode == 0, done.stderr
     ids, frames = json.loads(done.stdout.splitlines()[-1])
-    assert (ids, frames) == ([CLIPS["run"], CLIPS["walk"]], [FRAMES, FRAMES])
+    assert (ids, frames) == ([OLD, CLIPS["run"], CLIPS["walk"]], [FRAMES] * 3)
     for shown in np.load(tmp_path / "shown.npy"):
         np.testing.assert_array_equal(shown, stream_frames()["normal"])
 
