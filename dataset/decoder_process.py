@@ -1,13 +1,11 @@
-"""Supervises the child processes in which FFmpeg reads what comes from outside.
+"""One supervised child process in which FFmpeg reads what comes from outside.
 
-A native decoder that crashes, hangs or swallows memory over hostile bytes costs that one file an
-ItemError; the next call gets a fresh child. What a child says is checked like any input: a hostile
-file may have taken it over (docs/decisions/decoding.md).
+What a child says is checked like any input: a hostile file may have taken it over
+(docs/decisions/decoding.md).
 """
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import fcntl
 import json
@@ -17,10 +15,8 @@ import os
 import re
 import signal
 import socket
-import stat
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -35,7 +31,6 @@ from dataset.errors import ItemError
 _RING_BYTES = 256 << 20  # one 8192 x 8192 RGB picture fits; pages never written cost nothing
 _STOP_SECONDS = 2.0  # a child that does not stop by then is ended: a new one takes 0.4 s
 _START_SECONDS = 120.0  # imports on a machine that is busy beyond measure
-_MAX_IDLE = 2  # children kept for the next call; recordings are read side by side in pairs
 _PASSED_ON = ("PATH", "LD_LIBRARY_PATH", "LANG", "SYSTEMROOT", "TZ")
 _KIND = re.compile(r"(probe|decode)\.[a-z_]{1,40}")
 
@@ -56,113 +51,7 @@ class DecoderLimits:
     threads: int = 0
 
 
-class DecoderPool:
-    """Child processes, started when they are needed and used again for the next file.
-
-    Safe to use from several threads, and after a fork: a child process of this one starts its own.
-
-    Args:
-        limits: What a child may take.
-        module: What it runs.
-    """
-
-    def __init__(
-        self, limits: DecoderLimits | None = None, *, module: str = "dataset.decoder_child"
-    ) -> None:
-        self._limits = limits or DecoderLimits()
-        self._module = module
-        self._lock = threading.Lock()
-        self._idle: list[_Child] = []
-        self._busy: set[_Child] = set()
-        self._owner = 0
-
-    def probe(self, path: Path, *, max_pixels: int) -> dict[str, Any]:
-        """The fields of a ``VideoProbe``, unchecked but for JSON's own types.
-
-        Raises:
-            ItemError: The kinds of ``dataset.probing.probe``, and ``decode.crashed``,
-                ``decode.timeout``, ``decode.memory``.
-        """
-        with self._child_for(path, frames=None, max_pixels=max_pixels) as child:
-            reply = child.receive()
-            if reply["say"] != "probe" or not isinstance(reply.get("probe"), dict):
-                raise child.nonsense(reply)
-            child.is_free = True
-            return reply["probe"]
-
-    def pictures(
-        self, path: Path, wanted: Mapping[str, object]
-    ) -> Iterator[tuple[float, np.ndarray]]:
-        """Source seconds and pictures, each a copy; one that is shown again is the same array.
-
-        Args:
-            path: A video file.
-            wanted: The fields of ``dataset.decoding.Wanted``.
-
-        Raises:
-            ItemError: As ``probe``, and the kinds of ``dataset.decoding.decoded_pictures``.
-        """
-        with self._child_for(path, frames=wanted, max_pixels=None) as child:
-            yield from child.pictures()
-
-    def close(self) -> None:
-        """End all child processes."""
-        with self._lock:
-            children, self._idle, self._busy = [*self._idle, *self._busy], [], set()
-        for child in children if self._owner == os.getpid() else []:
-            child.end()
-
-    @contextlib.contextmanager
-    def _child_for(self, path: Path, **request: object) -> Iterator[_Child]:
-        with _opened(path) as file:
-            child = self._take()
-            try:
-                child.request({"name": str(path), **request}, file)
-                yield child
-            finally:
-                self._give_back(child)
-
-    def _take(self) -> _Child:
-        with self._lock:
-            if self._owner != os.getpid():
-                self._idle, self._busy, self._owner = [], set(), os.getpid()
-                atexit.register(self.close)
-            while self._idle:
-                child = self._idle.pop()
-                if child.is_running():
-                    break
-                child.end()
-            else:
-                child = _Child(self._limits, self._module)
-            self._busy.add(child)
-            return child
-
-    def _give_back(self, child: _Child) -> None:
-        reusable = child.stop()
-        with self._lock:
-            self._busy.discard(child)
-            if reusable and len(self._idle) < _MAX_IDLE:
-                self._idle.append(child)
-                return
-        child.end()
-
-
-@contextlib.contextmanager
-def _opened(path: Path) -> Iterator[int]:
-    """A descriptor of a regular file: pipes, devices and folders are refused without waiting."""
-    try:
-        file = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    except (OSError, ValueError) as error:
-        raise ItemError("probe.missing", f"{path} cannot be opened: {error}") from error
-    try:
-        if not stat.S_ISREG(os.fstat(file).st_mode):
-            raise ItemError("probe.missing", f"{path} is not a file")
-        yield file
-    finally:
-        os.close(file)
-
-
-class _Child:
+class DecoderProcess:
     """One child process, the socket to it and the memory shared with it."""
 
     def __init__(self, limits: DecoderLimits, module: str) -> None:

@@ -21,7 +21,7 @@ from av.video.reformatter import ColorRange, Colorspace
 from jaxtyping import UInt8
 from pydantic import TypeAdapter, ValidationError
 
-from dataset.decoder_process import DecoderPool
+from dataset.decoder_pool import DecoderPool
 from dataset.decoding import Wanted
 from dataset.durable import sync
 from dataset.errors import ItemError

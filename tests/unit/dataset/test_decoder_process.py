@@ -18,7 +18,8 @@ import psutil
 import pytest
 
 from dataset import video
-from dataset.decoder_process import DecoderLimits, DecoderPool
+from dataset.decoder_pool import DecoderPool
+from dataset.decoder_process import DecoderLimits
 from dataset.errors import ItemError
 from dataset.video import probe_video, read_frames, write_playable
 from tests.unit.dataset.foreign_videos import grey_frames, write_video
@@ -268,7 +269,7 @@ def test_children_die_with_their_parent(clip: Path, doing: str) -> None:
     """kill -9 of the parent ends the child whatever it is doing, with its shared memory."""
     script = f"""
 import sys, threading, time
-from dataset.decoder_process import DecoderPool
+from dataset.decoder_pool import DecoderPool
 pool = DecoderPool(module={MODULE!r})
 pool.probe({str(clip)!r}, max_pixels=10**6)
 print(pool._idle[0]._process.pid, flush=True)
