@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+# Labelled sample media, if there are any: benchmarks/data/curation_labels.csv
+MEDIA ?= ../shared/media
 
 .PHONY: demo test test-all check benchmarks clean
 
@@ -24,6 +26,8 @@ benchmarks: $(READY)
 	$(BIN)/python -m benchmarks.rendering --json
 	$(BIN)/python -m benchmarks.streams --frames 24 --json
 	$(BIN)/python -m benchmarks.people --json
+	$(BIN)/python -m benchmarks.curation_speed --json
+	$(if $(wildcard $(MEDIA)/index.csv),$(BIN)/python -m benchmarks.curation --media $(MEDIA) --json)
 
 check: $(READY)
 	$(BIN)/ruff format --check .

@@ -20,6 +20,7 @@ from typing import Any, get_args
 
 import cv2
 import numpy as np
+import yaml
 
 from benchmarks.curation_defects import DEFECTS
 from benchmarks.curation_films import Film, Seen
@@ -44,18 +45,31 @@ _EDGE_SECONDS = 0.15
 
 _ALL_FRAMINGS: tuple[Framing, ...] = get_args(Framing)
 _MOSTLY = 0.5
+_PROFILES = Path(__file__).parents[1] / "configs" / "profiles"
+
+Profiles = dict[str, SelectSettings]
+"""By framing class."""
 
 
-def report(films: list[Film], measured: Measured, settings: SelectSettings) -> dict[str, Any]:
+def read_profiles() -> Profiles:
+    """By framing class, the thresholds that select it."""
+    profiles = {}
+    for framing in _ALL_FRAMINGS:
+        written = yaml.safe_load((_PROFILES / f"{framing}.yaml").read_text())
+        profiles[framing] = SelectSettings(**written["select"])
+    return profiles
+
+
+def report(films: list[Film], measured: Measured, profiles: Profiles) -> dict[str, Any]:
     """All figures by half."""
     halves: dict[str, Any] = {}
     for half in get_args(Half):
         ours = [film for film in films if film.half == half]
         halves[half] = {
             "shots": _shots(ours, measured),
-            "selection": _selection(ours, measured, settings),
-            "filters": _people_filters(ours, measured, settings),
-            "pictures": _picture_filters(films, half, measured, settings),
+            "selection": _selection(ours, measured, profiles),
+            "filters": _people_filters(ours, measured, profiles),
+            "pictures": _picture_filters(films, half, measured, profiles["full_body"]),
             "duplicates": _duplicates(ours, measured),
         }
     return halves
@@ -77,32 +91,32 @@ def _clips(films: list[Film], measured: Measured) -> Iterator[tuple[Film, dict[s
                     yield film, row, seen
 
 
-def _selection(films: list[Film], measured: Measured, settings: SelectSettings) -> dict[str, Any]:
-    """Seconds of single-person footage, how much of them is selected, and what should not be.
+def _selection(films: list[Film], measured: Measured, profiles: Profiles) -> dict[str, Any]:
+    """Seconds of single-person footage, how many of them the profile of their framing selects.
 
-    The profile of a span is the settings with the span's framing admitted.
+    And what should not be selected by any profile, but is by one of them.
     """
     totals: defaultdict[str, float] = defaultdict(float)
     selected: defaultdict[str, float] = defaultdict(float)
     missed: dict[str, float] = {}
     for film in (one for one in films if one.purpose == "people"):
         for seen in (one for one in film.seen if one.wanted):
-            profile = settings.model_copy(update={"framing": (seen.framing,)})
+            profile = profiles[str(seen.framing)]
             rows = [row for row in measured[film.name]["rows"] if decide(row, profile)[0]]
             cut = _EDGE_SECONDS if len(film.seen) > 1 else 0.0
             start, end = seen.start_seconds + cut, seen.end_seconds - cut
             spans = [(row["start_seconds"], row["end_seconds"]) for row in rows]
-            if end - start >= settings.min_seconds:
+            if end - start >= profile.min_seconds:
                 got = shared_seconds(start, end, spans)
                 totals[str(seen.framing)] += end - start
                 selected[str(seen.framing)] += got
                 missed[f"{film.name} {start:.1f}"] = end - start - got
-    wide = settings.model_copy(update={"framing": _ALL_FRAMINGS})
-    wrong = [
-        f"{film.name} {row['start_seconds']:.1f}: {seen.scene}, {seen.persons} {seen.kind}"
-        for film, row, seen in _clips(films, measured)
-        if not seen.wanted and decide(row, wide)[0]
-    ]
+    wrong: dict[str, list[str]] = {what: [] for what in ("cartoon", "still", "nobody", "several")}
+    for film, row, seen in _clips(films, measured):
+        if not seen.wanted and _is_selected(row, profiles):
+            people = "several" if seen.persons else "nobody"
+            what = people if seen.kind == "real" else seen.kind
+            wrong[what].append(f"{film.name} at {row['start_seconds']:.1f} s")
     return {
         "seconds": totals,
         "selected_seconds": selected,
@@ -113,10 +127,13 @@ def _selection(films: list[Film], measured: Measured, settings: SelectSettings) 
     }
 
 
-def _people_filters(
-    films: list[Film], measured: Measured, settings: SelectSettings
-) -> dict[str, Any]:
+def _is_selected(row: dict[str, Any], profiles: Profiles) -> bool:
+    return any(decide(row, profile)[0] for profile in profiles.values())
+
+
+def _people_filters(films: list[Film], measured: Measured, profiles: Profiles) -> dict[str, Any]:
     """Every filter that is about people, cartoons and photos, on the candidate clips."""
+    settings = profiles["full_body"]
     clips = list(_clips(films, measured))
     wanted = [(row, seen) for _, row, seen in clips if seen.wanted]
     tests = {
@@ -136,8 +153,7 @@ def _people_filters(
             if seen.kind == "still" or seen.wanted
         ],
         "any reason": [
-            (not decide(row, settings.model_copy(update={"framing": _ALL_FRAMINGS}))[0], not good)
-            for row, good in ((row, seen.wanted) for _, row, seen in clips)
+            (not _is_selected(row, profiles), not seen.wanted) for _, row, seen in clips
         ],
     }
     for framing in _ALL_FRAMINGS:
@@ -238,9 +254,7 @@ def _print(half: str, figures: dict[str, Any]) -> None:
         f"{selection['share']:.1%}; by framing {_shares(selection)}"
     )
     print(f"  missed: {selection['missed']}")
-    print(f"  wrongly selected clips: {len(selection['wrongly_selected'])}")
-    for clip in selection["wrongly_selected"]:
-        print(f"    {clip}")
+    print(f"  wrongly selected: {selection['wrongly_selected']}")
     for name, score in figures["filters"].items():
         print(f"  filter, {name}: {_told(score)}")
     for column, one in figures["pictures"].items():
@@ -275,7 +289,7 @@ def main() -> None:
     cv2.setNumThreads(1)
     with tempfile.TemporaryDirectory() as temporary:
         films = build(arguments.media, arguments.out or Path(temporary))
-        figures = report(films, measure(films, arguments.measured), SelectSettings())
+        figures = report(films, measure(films, arguments.measured), read_profiles())
     if arguments.json:
         print(json.dumps(figures))
         return

@@ -15,13 +15,14 @@ import cv2
 import numpy as np
 
 from benchmarks import curation_edits as edits
+from benchmarks.curation_crops import crop_films
 from benchmarks.curation_defects import defect_films
 from benchmarks.curation_films import Film, Reel, read_films, write_film, write_films
 from benchmarks.curation_labels import Half, Label, read_labels
 from benchmarks.curation_people_set import people_films
 from benchmarks.curation_sources import Sources
 
-VERSION = 2
+VERSION = 3
 """Changed with what is built, so that an older folder is not taken for it."""
 
 _SEED = 20
@@ -49,6 +50,7 @@ def build(media: Path, out: Path) -> list[Film]:
     for half in ("calibration", "report"):
         films += _shot_films(sources, folder, half)
         films += people_films(sources, folder, half)
+        films += crop_films(sources, folder, half)
         films += defect_films(sources, folder, half)
     write_films(listing, films)
     return films

@@ -10,8 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks import curation_edits as edits
+from benchmarks.curation import read_profiles, report
 from benchmarks.curation_films import Change, Film, Reel, Seen, read_films, write_film, write_films
 from benchmarks.curation_labels import read_labels
+from benchmarks.curation_measure import measure
 from benchmarks.curation_scoring import (
     best_threshold,
     score_answers,
@@ -20,6 +22,7 @@ from benchmarks.curation_scoring import (
     seen_in,
     shared_seconds,
 )
+from benchmarks.curation_set import build
 from benchmarks.curation_sources import Sources
 from curation.shots import find_shots
 from dataset.video import read_frames
@@ -174,3 +177,17 @@ def test_real_scenes_are_cut_where_they_were_joined(tmp_path: Path) -> None:
     write_film(tmp_path / "film.mp4", flashed, fps=30.0, codec="libx264", crf=28)
     shots = find_shots(read_frames(tmp_path / "film.mp4", fps=30.0), fps=30.0)
     assert shots == [(0, 30), (30, 60), (60, 90), (90, 120)]
+
+
+@pytest.mark.slow
+def test_curation_reaches_its_goals(tmp_path: Path) -> None:
+    """On the half that no threshold was set on: cuts, selection and duplicates are good enough."""
+    if not _MEDIA.is_dir():
+        pytest.skip(f"the labelled sample media are not there: {_MEDIA}")
+    films = build(_MEDIA, tmp_path)
+    figures = report(films, measure(films, None), read_profiles())["report"]
+    assert figures["shots"]["cut"]["f1"] >= 0.98
+    assert figures["selection"]["share"] >= 0.9
+    wrong = figures["selection"]["wrongly_selected"]
+    assert wrong["nobody"] == wrong["cartoon"] == wrong["still"] == []
+    assert figures["duplicates"]["f1"] >= 0.98
