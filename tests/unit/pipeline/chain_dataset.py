@@ -8,13 +8,18 @@ run's person moved by walk, ``other`` has nothing of walk.
 from __future__ import annotations
 
 import hashlib
+import os
+import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
+from dataset.object_store import ObjectPath
 from dataset.outcomes import Outcome, append_outcomes
 from dataset.records import STREAM_NAMES
+from dataset.storage import Location, store_file
 from dataset.streams import encode_stream
 from dataset.tables import commit, write_shard
 from rendering.render import track_columns
@@ -29,6 +34,7 @@ ANIMATIONS = {
     "other": (f"{CLIPS['run']}#0", CLIPS["run"]),
 }
 FPS = 30.0
+_Root = TypeVar("_Root", Path, ObjectPath)
 RECIPE = "recipe-of-all"
 
 
@@ -36,7 +42,7 @@ def sha256(source: str) -> str:
     return hashlib.sha256(CONTENTS[source]).hexdigest()
 
 
-def add(root: Path, table: str, rows: Iterable[Mapping[str, object]], *, name: str) -> Path:
+def add(root: Location, table: str, rows: Iterable[Mapping[str, object]], *, name: str) -> Location:
     """Commit rows as one shard, under a digest of the name, as jobs do; its file."""
     rows = [{"recipe": RECIPE, **row} for row in rows]
     digest = hashlib.sha256(f"{table} {name}".encode()).hexdigest()[:16]
@@ -45,7 +51,7 @@ def add(root: Path, table: str, rows: Iterable[Mapping[str, object]], *, name: s
     return root / table / shard.path
 
 
-def write_chain(root: Path) -> Path:
+def write_chain(root: _Root) -> _Root:
     """The dataset, with the files that its rows name."""
     add(root, "videos", [_video(root, name) for name in CONTENTS], name="all")
     for name, clip_id in CLIPS.items():
@@ -69,7 +75,7 @@ def stream_frames() -> dict[str, np.ndarray]:
     return {"rgb": np.stack([np.roll(picture, 9 * n, 1) for n in range(FRAMES)]), **clean_maps()}
 
 
-def _write_rendered(root: Path) -> None:
+def _write_rendered(root: Location) -> None:
     frames = stream_frames()
     streams = {name: encode_stream(frames[name], name=name, fps=FPS) for name in STREAM_NAMES}
     track = bowing_track((0, 0, 0))
@@ -89,16 +95,22 @@ def _write_rendered(root: Path) -> None:
         )
 
 
-def _video(root: Path, name: str) -> dict[str, object]:
+def _video(root: Location, name: str) -> dict[str, object]:
     path = Path("files") / sha256(name)[:2] / f"{sha256(name)}.mp4"
-    (root / path).parent.mkdir(parents=True, exist_ok=True)
-    (root / path).write_bytes(CONTENTS[name])
+    _put(root / path.as_posix(), CONTENTS[name])
     return {
         "source_id": name, "path": path.as_posix(), "content_sha256": sha256(name),
         "size_bytes": len(CONTENTS[name]), "url": f"https://videos.example/{name}",
         "platform": "web", "licence": "CC-BY-4.0", "consent": "given", "width": SIZE,
         "height": SIZE, "fps": FPS, "frames": FRAMES, "duration_seconds": 0.1, "codec": "h264",
     }  # fmt: skip
+
+
+def _put(place: Location, content: bytes) -> None:
+    handle, name = tempfile.mkstemp()
+    with os.fdopen(handle, "wb") as file:
+        file.write(content)
+    store_file(Path(name), place)
 
 
 def _clip(name: str) -> dict[str, object]:
@@ -112,12 +124,11 @@ def _clip(name: str) -> dict[str, object]:
     }  # fmt: skip
 
 
-def _animation(root: Path, name: str) -> dict[str, object]:
+def _animation(root: Location, name: str) -> dict[str, object]:
     reference, motion = ANIMATIONS[name]
-    folder = Path("outputs") / RECIPE
-    (root / folder).mkdir(parents=True, exist_ok=True)
+    folder = f"outputs/{RECIPE}"
     for suffix in ("mp4", "frames.mp4"):
-        (root / folder / f"{name}.{suffix}").write_bytes(b"drawn frames")
+        _put(root / folder / f"{name}.{suffix}", b"drawn frames")
     return {
         "animation_id": name, "reference": reference, "motion": motion, "start_frame": 0,
         "frames": FRAMES, "frame_order": "as_is", "size": 16, "seed": 1, "checkpoint": "weights",
