@@ -113,7 +113,7 @@ class _One:
 
     def __init__(self, target: Path, limits: DownloadLimits, sent: Sent, pace: Pace) -> None:
         self._target, self._limits, self._sent, self._pace = target, limits, sent, pace
-        self._deadline = time.monotonic() + limits.total_seconds
+        self._deadline = time.monotonic() + limits.total_seconds - pace.waited
 
     def fetch(self, url: str, progress: Progress) -> Download:
         limits = self._limits

@@ -40,7 +40,7 @@ class Guard:
     def __init__(self, limits: PlatformLimits, pace: Pace) -> None:
         self.refusal: ItemError | None = None
         self._limits, self._pace = limits, pace
-        self._deadline = time.monotonic() + limits.total_seconds
+        self._deadline = time.monotonic() + limits.total_seconds - pace.waited
         self._received = 0
 
     def admit(self, url: str) -> Target:

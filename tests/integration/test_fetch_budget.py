@@ -49,6 +49,7 @@ def test_processes_share_one_budget() -> None:
     assert paused.seconds == pytest.approx(100, abs=10)
 
 
+@pytest.mark.slow
 def test_a_block_stops_all_workers_of_a_job(tmp_path: Path) -> None:
     """One 429, and nobody asks the host again: eight rows wait, none of them fails."""
     with serve() as server:

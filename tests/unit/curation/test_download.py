@@ -2,6 +2,7 @@
 
 import hashlib
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -307,3 +308,26 @@ def test_a_full_disk_is_no_failure_of_the_source(server: Loopback) -> None:
     """It is no word of the network: the job stops, and goes on when there is room."""
     with pytest.raises(OSError, match="No space left"):
         download(server.url("/good.mp4"), Path("/dev/full"), limits(server))
+
+
+class Sleepy(Notes):
+    """A pace that was waited for before, and at every request."""
+
+    waited = 100.0
+
+    def before_request(self) -> None:
+        time.sleep(0.3)
+        self.waited += 0.3
+
+
+def test_waiting_for_the_budget_is_not_counted(server: Loopback, tmp_path: Path) -> None:
+    """The time limit is on the download alone: not longer for waits before, not shorter for own."""
+    sleepy = Sleepy()
+    download(
+        server.url("/good.mp4"), tmp_path / "f", limits(server, total_seconds=0.25), pace=sleepy
+    )
+    server.pages["/trickle"] = Page(body=b"x" * 100, seconds_per_byte=0.05)
+    with pytest.raises(ItemError, match=r"fetch\.timeout"):
+        download(
+            server.url("/trickle"), tmp_path / "f", limits(server, total_seconds=0.3), pace=sleepy
+        )

@@ -31,7 +31,7 @@ from tests.unit.curation.loopback import Loopback, Notes, Page, serve
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(autouse=True, scope="module")
 def _collect_sockets() -> Iterator[None]:
     """Keep what yt-dlp leaves behind out of the tests after these."""
     yield
