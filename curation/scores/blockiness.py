@@ -46,7 +46,8 @@ def blockiness(grey: UInt8[np.ndarray, "height width"], *, scale: float = 1.0) -
 
 
 def _profile(differences: UInt8[np.ndarray, "h w"], *, axis: int) -> Float64[np.ndarray, " n"]:
-    return np.minimum(differences, _CLIP).mean(axis=axis, dtype=np.float64)
+    clipped = np.minimum(differences, _CLIP)
+    return cv2.reduce(clipped, axis, cv2.REDUCE_AVG, dtype=cv2.CV_64F).ravel()
 
 
 def _grid_share(profile: Float64[np.ndarray, " n"], period: float) -> float:

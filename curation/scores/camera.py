@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float32, Float64, UInt8
 
-_POINTS = 240
-_QUALITY, _DISTANCE_PX = 0.01, 7
+_POINTS = 160
+_QUALITY, _DISTANCE_PX = 0.01, 9
 _WINDOW, _LEVELS = (15, 15), 3
 _MIN_BACKGROUND = 8
 _INLIER_PX = 1.0

@@ -101,8 +101,8 @@ class Meter:
         """Every frame, in order."""
         if len(self._every) % max(1, round(self.fps / HASHES_PER_SECOND)) == 0:
             self._hashes[len(self._every)] = frame_hash(frame)
-        grey = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
-        cells = cv2.resize(grey, (_CELLS, _CELLS), interpolation=cv2.INTER_AREA).astype(np.float32)
+        half = fitted(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), _BLEND_SIDE)
+        cells = cv2.resize(half, (_CELLS, _CELLS), interpolation=cv2.INTER_AREA).astype(np.float32)
         changed = 255.0 if self._thumb is None else change(self._thumb, cells)
         self._thumb = cells
         size = (_LOOP_CELLS, _LOOP_CELLS)
@@ -110,7 +110,7 @@ class Meter:
             cv2.resize(cells, size, interpolation=cv2.INTER_AREA).astype(np.uint8).tobytes()
         )
         self._every.append((changed, 1.0))
-        self._recent = [*self._recent[-2:], fitted(grey, _BLEND_SIDE)]
+        self._recent = [*self._recent[-2:], half]
         if len(self._recent) == 3:  # the middle one is judged when the next is known
             before, _ = self._every[-2]
             self._every[-2] = (before, blend_residual(*self._recent))

@@ -6,12 +6,12 @@ import cv2
 import numpy as np
 from jaxtyping import Float64, Int, Int16, UInt8
 
-SIDE = 960
+SIDE = 720
 """Longer side, pixels, that `text_share` is made for; letters of 8 pixels and more are read."""
 
 _CONTRAST = 40  # grey levels against the surroundings: writing is made to be read
 _STROKES = 24  # the same for a pixel, as thin strokes are blurred
-_SURROUNDINGS = 41  # pixels; strokes are thinner
+_SURROUNDINGS = 31  # pixels; strokes are thinner
 _HEIGHTS = (8, 96)
 _FILL = (0.15, 0.9)  # of a letter's box; an I is nearly full, a C nearly empty
 _MAX_ASPECT = 4.0  # width over height: letters that touch
