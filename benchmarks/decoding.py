@@ -10,11 +10,12 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
 import numpy as np
+import psutil
 
 from dataset.decoding import Wanted, decoded_pictures
 from dataset.video import read_frames, write_playable
@@ -53,22 +54,35 @@ def seconds_in_child(path: Path, side: int | None) -> tuple[int, float]:
     return count, time.perf_counter() - started
 
 
-def best(measure: Callable[[Path, int | None], tuple[int, float]], path: Path, side: int | None):
-    """Frames and the least seconds of several rounds."""
-    return min((measure(path, side) for _ in range(_ROUNDS)), key=lambda result: result[1])
+def cpu_seconds() -> float:
+    """CPU time of this process and of the decoders it runs."""
+    here = psutil.Process()
+    return sum(sum(process.cpu_times()[:2]) for process in (here, *here.children()))
 
 
 def compare(path: Path) -> None:
-    """Print a line for each size."""
+    """Print a line for each size; the rounds of both alternate, the least of each counts."""
     for side in (960, None):
-        next(read_frames(path))  # the child has started
-        frames, here = best(seconds_in_process, path, side)
-        same, there = best(seconds_in_child, path, side)
-        if frames != same:
-            raise AssertionError(f"{path}: {frames} frames here, {same} in the child")
+        walls: dict[str, list[float]] = {"here": [], "child": []}
+        costs: dict[str, list[float]] = {"here": [], "child": []}
+        counts: set[int] = set()
+        for _ in range(_ROUNDS + 1):  # the first is not counted: the child starts
+            for name, measure in (("here", seconds_in_process), ("child", seconds_in_child)):
+                before = cpu_seconds()
+                frames, seconds = measure(path, side)
+                walls[name].append(seconds)
+                costs[name].append(cpu_seconds() - before)
+                counts.add(frames)
+        if len(counts) != 1:
+            raise AssertionError(f"{path}: the numbers of frames differ: {counts}")
+        frames = counts.pop()
+        wall = {name: min(seconds[1:]) for name, seconds in walls.items()}
+        cost = {name: min(seconds[1:]) for name, seconds in costs.items()}
         print(
-            f"{path.name} at {side or 'full size'}: in process {frames / here:.0f} frames/s, "
-            f"child {frames / there:.0f} frames/s, wall time {there / here:.2f}x "
+            f"{path.name} at {side or 'full size'}: in process {frames / wall['here']:.0f} "
+            f"frames/s, child {frames / wall['child']:.0f} frames/s; child/in process: wall time "
+            f"{wall['child'] / wall['here']:.2f}, CPU time of both "
+            f"{cost['child'] / cost['here']:.2f} "
             f"({_THREADS} decoder threads, least of {_ROUNDS})"
         )
 
