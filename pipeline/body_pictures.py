@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image
 
 from dataset.records import BodyTrack
+from dataset.storage import location
 from dataset.tables import read_row
 from dataset.video import write_playable
 from rendering.alignment import align, alignment_score
@@ -88,7 +89,7 @@ def read_motion(name: str | None, body: BodyModel) -> tuple[BodyTrack, float]:
     dataset, _, clip_id = name.rpartition("#")
     if not dataset or not clip_id:
         raise ValueError(f"expected a motion as DATASET#CLIP_ID, got {name!r}")
-    row = read_row(Path(dataset), "guidance", clip_id, columns=[*TRACK_COLUMNS, "fps"])
+    row = read_row(location(dataset), "guidance", clip_id, columns=[*TRACK_COLUMNS, "fps"])
     return read_track(row), float(row["fps"])
 
 
