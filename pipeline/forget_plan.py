@@ -25,6 +25,9 @@ from dataset.tables import read_table
 from pipeline.naming import NameSearch, containing, text_columns
 
 KEPT_TABLES = ("denied",)
+_OF_SOURCES = ("sources", "videos")
+_OF_CLIPS = ("clips", "selection", "duplicates", "guidance", "latents", "outcomes")
+_OF_ITEMS = ("outcomes", "animations")
 NAMING_OTHERS = ("selection", "duplicates", "outcomes")
 """Tables whose rows of other clips go too where they name the source: what is copied from what, and
 why something failed. `champ select` makes the first two anew."""
@@ -52,35 +55,47 @@ def find_plan(root: Location, source_id: str) -> Plan:
     Raises:
         ValueError: The dataset does not know such a source and never did.
     """
-    clip_ids, videos = _clip_ids(root, source_id), read_table(root, "videos").to_pylist()
+    columns = ["source_id", "path", "content_sha256"]
+    videos = read_table(root, "videos", columns=columns).to_pylist()
     own = [row for row in videos if row["source_id"] == source_id]
-    contents = {row["content_sha256"] for row in own if row["content_sha256"]}
-    others = {row["source_id"] for row in videos if row["source_id"] != source_id}
-    same = [r for r in videos if r["source_id"] in others and r["content_sha256"] in contents]
-    shared = {row["content_sha256"] for row in same}
-    animations = _animations(root, {source_id, *clip_ids})
-    keys = {"videos": {source_id}, "sources": {source_id}, "outcomes": {source_id}}
-    keys["animations"] = keys["metrics"] = {row["animation_id"] for row in animations}
-    for table in ("clips", "selection", "duplicates", "guidance", "latents"):
-        keys[table] = set(clip_ids)
-    keys["outcomes"] |= set().union(*keys.values())
-    search = NameSearch([source_id, *(contents - shared)], other_names(root, source_id))
-    for table in NAMING_OTHERS:
-        keys[table] |= _keys_naming(root, table, search)
-    files = {row["path"] for row in own if row["content_sha256"] not in shared}
-    files |= {row[name] for row in animations for name in ("video_path", "frames_path")}
-    found = Plan(
-        source_id=source_id,
-        contents=sorted(contents - shared),
-        same_content=sorted({row["source_id"] for row in same}),
-        keys={table: sorted(each) for table, each in keys.items() if table in SCHEMAS},
-        files=sorted(path for path in files if path),
-        copies=_copies(root, clip_ids),
-    )
+    contents = {row["content_sha256"] for row in own}
+    same = [row for row in videos if row not in own and row["content_sha256"] in contents]
+    contents -= {row["content_sha256"] for row in same}
+    clip_ids = _clip_ids(root, source_id) - {row["source_id"] for row in videos}
+    animations = _animations(root, {source_id, *clip_ids, *contents})
     before = _load(root, source_id)
     if before is None and not (own or clip_ids or _known(root, source_id)):
         raise ValueError(_unknown(root, source_id))
+    files = {row["path"] for row in own if row["content_sha256"] in contents}
+    files |= {row[name] for row in animations for name in ("video_path", "frames_path")}
+    made = {row["animation_id"] for row in animations}
+    found = Plan(
+        source_id=source_id,
+        contents=sorted(contents),
+        same_content=sorted({row["source_id"] for row in same}),
+        keys=_keys(root, [source_id, *contents], clip_ids, made),
+        files=sorted(files),
+        copies=_copies(root, clip_ids),
+    )
     return found if before is None else _together(found, before)
+
+
+def _keys(
+    root: Location, names: list[str], clip_ids: set[str], animation_ids: set[str]
+) -> dict[str, list[str]]:
+    """The rows that go, by table; ``names`` are the source's id and its contents."""
+    source_id = names[0]
+    keys = {
+        **{table: {source_id} for table in _OF_SOURCES},
+        **dict.fromkeys(_OF_CLIPS, clip_ids),
+        "animations": animation_ids,
+        "metrics": animation_ids,
+        "outcomes": {source_id, *clip_ids, *animation_ids},
+    }
+    search = NameSearch(names, other_names(root, source_id))
+    for table in NAMING_OTHERS:
+        keys[table] = keys[table] | _keys_naming(root, table, search)
+    return {table: sorted(each) for table, each in keys.items() if each}
 
 
 def save_plan(root: Location, plan: Plan) -> None:
@@ -103,21 +118,15 @@ def plans_folder(root: Location) -> Location:
 
 def other_names(root: Location, source_id: str) -> set[str]:
     """All names in the dataset that are not the source's and may hold its id by chance."""
-    names: set[str] = set()
-    for table in ("videos", "sources", "outcomes", "animations"):
-        if table in SCHEMAS:
-            names |= set(_keys_containing(root, table, source_id))
-    return {name for name in names if source_of_clip(name) != source_id}
+    sources = {name for table in _OF_SOURCES for name in _keys_containing(root, table, source_id)}
+    items = {name for table in _OF_ITEMS for name in _keys_containing(root, table, source_id)}
+    return (sources - {source_id}) | {name for name in items if source_of_clip(name) != source_id}
 
 
-def _clip_ids(root: Location, source_id: str) -> list[str]:
-    """By the source's column, and by their names, which begin with its id."""
-    found: set[str] = set()
-    for table in ("clips", "selection", "duplicates", "guidance", "latents", "outcomes"):
-        if table in SCHEMAS:
-            near = _keys_containing(root, table, f"{source_id}-")
-            found |= {n for n in near if n != source_id and source_of_clip(n) == source_id}
-    return sorted(found)
+def _clip_ids(root: Location, source_id: str) -> set[str]:
+    """By their names, which begin with the source's id."""
+    near = {n for table in _OF_CLIPS for n in _keys_containing(root, table, f"{source_id}-")}
+    return {name for name in near if name != source_id and source_of_clip(name) == source_id}
 
 
 def _keys_containing(root: Location, table: str, part: str) -> list[str]:
@@ -126,15 +135,18 @@ def _keys_containing(root: Location, table: str, part: str) -> list[str]:
 
 
 def _animations(root: Location, names: set[str]) -> list[dict[str, str]]:
-    """Those whose motion or reference is one of these clips."""
+    """Those whose motion or reference is one of these clips, or a file called so."""
     columns = ["animation_id", "reference", "motion", "video_path", "frames_path"]
     rows = read_table(root, "animations", columns=columns).to_pylist()
-    return [r for r in rows if {r["motion"], str(r["reference"]).rpartition("#")[0]} & names]
+    return [row for row in rows if names & {*_called(row["reference"]), *_called(row["motion"])}]
+
+
+def _called(shown: str) -> tuple[str, ...]:
+    """What a reference or a motion may be called by: a clip, with a frame or without, a file."""
+    return (shown, shown.rpartition("#")[0], Path(shown).stem)
 
 
 def _keys_naming(root: Location, table: str, search: NameSearch) -> set[str]:
-    if table not in SCHEMAS:
-        return set()
     columns = text_columns(SCHEMAS[table])
     rows = read_table(root, table, columns=columns)
     found = {index for name in columns for index in search.rows_naming(rows.column(name))}
@@ -152,7 +164,7 @@ def _known(root: Location, source_id: str) -> bool:
     """Whether it is denied, or a row speaks of it although no video ever came."""
     if read_denied(root).names(source_id):
         return True
-    tables = [table for table in ("sources", "outcomes") if table in SCHEMAS]
+    tables = ("sources", "outcomes")
     return any(source_id in _keys_containing(root, table, source_id) for table in tables)
 
 

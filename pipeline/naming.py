@@ -1,7 +1,8 @@
 """Where a dataset still names something: every file is read, and every value of every table.
 
-Bytes of a file are searched as they lie; Parquet keeps texts compressed, so its columns are decoded
-besides. A name that is part of a longer known one ("walk" in "walk-2-000000-0050") is not named.
+Files are searched as their bytes lie. Parquet is not: it keeps texts compressed, which hides names
+and cuts longer ones apart, so that every value is decoded. A name that is part of a longer known
+one ("walk" in "walk-2-000000-0050") is not named.
 """
 
 from __future__ import annotations
@@ -104,12 +105,12 @@ def hits_in_file(root: Location, file: FileStatus, search: NameSearch) -> Iterat
     try:
         with local_file(file.path) as local:
             named, digest = _read_through(local, search)
-            if named:
-                yield Hit(path=path, where="its bytes")
             if digest in search.names:
                 yield Hit(path=path, where="it is the content itself")
             if path.endswith(".parquet"):
-                yield from _hits_in_columns(path, local, search)
+                yield from _hits_in_parquet(path, local, search)
+            elif named:
+                yield Hit(path=path, where="its bytes")
     except FileNotFoundError:  # somebody removed it meanwhile
         return
 
@@ -130,14 +131,30 @@ def _read_through(path: Path, search: NameSearch) -> tuple[bool, str]:
     return named or search.in_bytes(data, first), digest.hexdigest()
 
 
-def _hits_in_columns(path: str, local: Path, search: NameSearch) -> Iterator[Hit]:
-    with pq.ParquetFile(local) as file:
-        columns = [field.name for field in file.schema_arrow if _has_texts(field.type)]
-        for batch in file.iter_batches(batch_size=_ROWS, columns=columns):
-            for name in columns:
-                for texts in _leaf_texts(batch.column(name)):
-                    for row in search.rows_naming(texts):
-                        yield Hit(path=path, where=f"column {name}: {texts[row].as_py()[:60]}")
+def _hits_in_parquet(path: str, local: Path, search: NameSearch) -> Iterator[Hit]:
+    """Every text and every binary value; of a table of videos one stream is in memory."""
+    try:
+        with pq.ParquetFile(local) as file:
+            columns = [field.name for field in file.schema_arrow if _has_texts(field.type)]
+            for batch in file.iter_batches(batch_size=_ROWS, columns=columns):
+                for name in columns:
+                    for texts in _leaf_texts(batch.column(name)):
+                        for row in search.rows_naming(texts):
+                            yield Hit(path=path, where=f"column {name}: {texts[row].as_py()[:60]}")
+            for name, value in _binaries(file):
+                if search.in_bytes(value):
+                    yield Hit(path=path, where=f"column {name}: in its bytes")
+    except pa.ArrowInvalid as error:
+        yield Hit(path=path, where=f"it cannot be read: {error}")
+
+
+def _binaries(file: pq.ParquetFile) -> Iterator[tuple[str, bytes]]:
+    kinds = (pa.binary(), pa.large_binary())
+    for name in [field.name for field in file.schema_arrow if field.type in kinds]:
+        for group in range(file.num_row_groups):
+            for value in file.read_row_group(group, columns=[name]).column(0):
+                if value.is_valid:
+                    yield name, value.as_py()
 
 
 def _has_texts(kind: pa.DataType) -> bool:

@@ -170,6 +170,29 @@ def test_rows_of_others_that_name_it_go_where_they_are_made_again(root: Path) ->
     assert CLIPS["run"] in keys(root, "outcomes")
 
 
+def test_animations_of_its_file_go_and_sources_called_like_its_clips_stay(root: Path) -> None:
+    """The video under its own name as a motion; an id that looks like a clip's is a source's."""
+    place = {"reference": "somebody.png", "video_path": "outputs/v.mp4", "frames_path": "outputs/f"}
+    add(
+        root,
+        "animations",
+        [{"animation_id": "by-file", "motion": "/data/walk.mp4"} | place],
+        name="1",
+    )
+    like = "walk-000000-0009"
+    add(
+        root,
+        "videos",
+        [{"source_id": like, "path": "files/x.mp4", "content_sha256": "ee" * 32}],
+        name="1",
+    )
+    add(root, "outcomes", [{"key": like, "job": "fetch", "status": "ok"}], name="1")
+    assert forgotten(root, "walk").hits == ()
+    assert keys(root, "animations") == ["other"]
+    assert like in keys(root, "videos")
+    assert like in keys(root, "outcomes")
+
+
 def test_copies_and_trainings_that_it_cannot_reach_are_told(root: Path, tmp_path: Path) -> None:
     """Exported folders, and runs that saw a clip; also when it is called again."""
     export(root, tmp_path / "out", quiet=True)

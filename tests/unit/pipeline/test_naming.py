@@ -79,13 +79,23 @@ def test_compressed_columns_are_decoded(tmp_path: Path) -> None:
         "list": pa.array([["a", "walk"]] * 500),
         "struct": pa.array([{"path": "walk.mp4"}] * 500),
         "map": pa.array([[("k", "walk")]] * 500, pa.map_(pa.string(), pa.string())),
+        "binary": pa.array([b"\0walk\0", None] * 500),
         "other": pa.array(["walk-2"] * 500),
     }
     for name, values in kinds.items():
         path = tmp_path / f"{name}.parquet"
         pq.write_table(pa.table({"c": values}), path, compression="zstd", write_statistics=False)
     found = {hit.path for hit in hits(tmp_path) if hit.where.startswith("column c: ")}
-    assert found == {"text.parquet", "list.parquet", "struct.parquet", "map.parquet"}
+    assert found == {f"{name}.parquet" for name in ("text", "list", "struct", "map", "binary")}
+
+
+def test_a_longer_name_that_compression_cuts_apart_is_no_hit(tmp_path: Path) -> None:
+    """The bytes show the beginning of another source's name, the values tell whose it is."""
+    texts = pa.array([f"walk-2-{number:06d}-0050" for number in range(500)])
+    pq.write_table(pa.table({"c": texts}), tmp_path / "part.parquet", compression="snappy")
+    assert hits(tmp_path) == []
+    (tmp_path / "part.parquet").write_bytes(b"PAR1 no table PAR1")
+    assert "cannot be read" in hits(tmp_path)[0].where
 
 
 def test_a_content_is_found_under_any_name(tmp_path: Path) -> None:
