@@ -24,7 +24,8 @@ from dataset.outcomes import read_outcomes
 from dataset.video import write_playable
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-RAY = Path(sys.executable).with_name("ray")
+RAY = str(Path(sys.executable).with_name("ray"))
+CHAMP = (sys.executable, "-m", "pipeline.cli")
 
 pytestmark = pytest.mark.slow
 
@@ -34,12 +35,13 @@ class Head:
     """A running head node, and what its clients need."""
 
     dashboard: str
+    client: str
     environment: dict[str, str]
 
-    def ray(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        """Run a `ray` command against it."""
+    def run(self, *command: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run a command with the cluster's token."""
         return subprocess.run(
-            [str(RAY), *arguments],
+            command,
             env=self.environment | environment,
             cwd=REPOSITORY,
             capture_output=True,
@@ -50,11 +52,10 @@ class Head:
 
     def submit(self, *command: str, **environment: str) -> subprocess.CompletedProcess[str]:
         """`ray job submit`, again while the node that should run it has not joined yet."""
+        submit = [RAY, "job", "submit", "--address", self.dashboard, "--"]
         deadline = time.monotonic() + 90
         while True:
-            done = self.ray(
-                "job", "submit", "--address", self.dashboard, "--", *command, **environment
-            )
+            done = self.run(*submit, *command, **environment)
             if "No available agent" not in done.stderr or time.monotonic() > deadline:
                 return done
 
@@ -63,7 +64,7 @@ class Head:
 def head() -> Iterator[Head]:
     """`ray start --head` as on a cluster's head node; every process of it is ended by its id."""
     folder = tempfile.mkdtemp(prefix="ray-", dir="/tmp")  # socket paths must be short
-    port, dashboard_port, agent_port = _free_ports(3)
+    port, dashboard_port, agent_port, client_port = _free_ports(4)
     environment = {
         **os.environ,
         "PYTHONPATH": str(REPOSITORY),
@@ -73,15 +74,18 @@ def head() -> Iterator[Head]:
         "RAY_TMPDIR": folder,
     }
     environment.pop("RAY_ADDRESS", None)
-    command = [str(RAY), "start", "--head", "--block", f"--port={port}", "--num-cpus=2"]
+    command = [RAY, "start", "--head", "--block", f"--port={port}", "--num-cpus=2"]
     command += ["--node-ip-address=127.0.0.1", "--dashboard-host=127.0.0.1"]
     command += ['--resources={"download": 2}', f"--temp-dir={folder}/t"]
     command += [f"--dashboard-port={dashboard_port}"]
     command += [f"--dashboard-agent-listen-port={agent_port}"]  # takes submitted jobs
+    command += [f"--ray-client-server-port={client_port}"]
     with (Path(folder) / "log").open("w") as log:
         process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
     try:
-        started = Head(f"http://127.0.0.1:{dashboard_port}", environment)
+        started = Head(
+            f"http://127.0.0.1:{dashboard_port}", f"ray://127.0.0.1:{client_port}", environment
+        )
         _wait_for(started, process, Path(folder) / "log")
         yield started
     finally:
@@ -139,18 +143,26 @@ def manifest(tmp_path: Path) -> Path:
 def test_a_submitted_job_runs_inside_the_cluster(head: Head, manifest: Path, tmp_path: Path):
     """The job succeeds, its workers were actors of this cluster, and every source has a row."""
     root = tmp_path / "dataset"
-    champ = [sys.executable, "-m", "pipeline.cli"]
     there = ["--set", "job.resources={fetch: {download: 1}}"]  # as docs/runbook.md has it
-    done = head.submit(*champ, "fetch", str(root), str(manifest), *there)
+    done = head.submit(*CHAMP, "fetch", str(root), str(manifest), *there)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "3 items" in done.stdout
     outcomes = {row.key: row.reason or row.status for row in read_outcomes(root, "fetch")}
     assert outcomes == {"a": "ok", "b": "ok", "c": "fetch.missing_file"}
-    listed = head.ray("list", "actors", "--address", head.dashboard, "--format", "json")
+    listed = head.run(RAY, "list", "actors", "--address", head.dashboard, "--format", "json")
     assert listed.returncode == 0, listed.stderr
     actors = json.loads(listed.stdout)
     assert "StageWorker" in {actor["class_name"] for actor in actors}
     assert all(json.loads(row.versions)["ray"] for row in read_outcomes(root, "fetch"))
+
+
+def test_a_driver_outside_the_cluster_uses_its_workers(head: Head, manifest: Path, tmp_path: Path):
+    """`--address ray://...`: the driver is here, the workers are the cluster's."""
+    root = tmp_path / "dataset"
+    done = head.run(*CHAMP, "fetch", str(root), str(manifest), "--address", head.client)
+    assert done.returncode == 0, done.stdout + done.stderr
+    outcomes = {row.key: row.reason or row.status for row in read_outcomes(root, "fetch")}
+    assert outcomes == {"a": "ok", "b": "ok", "c": "fetch.missing_file"}
 
 
 def test_nobody_submits_without_the_token(head: Head):
