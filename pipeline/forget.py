@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 
+from curation.fetching.partials import partial_folder
 from dataset.denied import deny
 from dataset.locks import dataset_lock
 from dataset.schemas import SCHEMAS
@@ -110,6 +111,8 @@ def _remove_rows(
 
 def _remove_files(root: Location, plan: Plan) -> Iterator[str]:
     """Videos, animations, and pages of the report, which show what is forgotten."""
+    with partial_folder(root, plan.source_id):  # ends a download that waits to go on
+        pass
     search = NameSearch(plan.names(), other_names(root, plan.source_id))
     pages = [file for file in files_in(root) if file.path.suffix == ".html"]
     shown = [file for file in pages if any(hits_in_file(root, file, search))]

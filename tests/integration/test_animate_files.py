@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from itertools import islice
 from pathlib import Path
 
@@ -10,7 +11,9 @@ import numpy as np
 import pytest
 
 from dataset.assets import AssetError, asset_path
+from dataset.denied import deny
 from dataset.errors import ItemError
+from dataset.fingerprint import file_sha256
 from dataset.streams import decode_stream
 from dataset.video import probe_video, read_frames, write_playable
 from inference.animate import UNTRAINED_IMAGE_ENCODER, AnimateStage
@@ -45,12 +48,16 @@ def folder(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def stage(folder) -> AnimateStage:
+    return _stage(folder, folder / "dataset")
+
+
+def _stage(folder: Path, root: Path) -> AnimateStage:
     config = load_config("tiny", ["animate.sample.steps=2"])
     made = AnimateStage(
         config.animate,
         config.render,
         config.people,
-        root=folder / "dataset",
+        root=root,
         checkpoint=folder / "network",
         vae=folder / "vae",
         image_encoder=None,
@@ -109,3 +116,19 @@ def test_a_row_that_cannot_be_animated_says_why(folder, stage, change, kind):
     with pytest.raises(ItemError) as error:
         list(stage.process(_row(folder, **here)))
     assert error.value.kind == kind
+
+
+def test_what_was_taken_down_is_neither_shown_nor_followed(folder, tmp_path):
+    """A clip by its id, a video by its content, whatever the file is called."""
+    deny(tmp_path, ["walk", file_sha256(folder / "walk.mp4")])
+    stage = _stage(folder, tmp_path)
+    stage.load()
+    renamed = shutil.copy(folder / "walk.mp4", tmp_path / "another.mp4")
+    for change in (
+        {"motion": str(renamed)},
+        {"motion": "walk-000000-0050"},
+        {"reference": "walk-000000-0050#3"},
+    ):
+        with pytest.raises(ItemError) as refused:
+            list(stage.process(_row(folder, **change)))
+        assert (refused.value.kind, refused.value.status) == ("source.denied", "rejected")

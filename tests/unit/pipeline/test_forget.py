@@ -7,14 +7,16 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
+from curation.fetching.partials import partial_folder
 from dataset.denied import read_denied
-from dataset.errors import ItemError
+from dataset.errors import ItemDeferredError, ItemError
 from dataset.records import STREAM_NAMES
 from dataset.schemas import KEYS, SCHEMAS
 from dataset.tables import live_files, read_row, read_table
@@ -98,6 +100,10 @@ def check_gone(root: Path) -> None:
 def test_everything_of_it_goes_and_all_else_stays(root: Path) -> None:
     """Rows, files, animations that show it or move like it; a name that begins alike is safe."""
     before = read_row(root, "guidance", CLIPS["run"], columns=list(STREAM_NAMES))
+    with suppress(ItemDeferredError), partial_folder(root, "walk") as waiting:
+        (waiting / "half.mp4").write_bytes(CONTENTS["walk"][:999])
+        raise ItemDeferredError("test.waits", "to go on later")
+    assert (waiting / "half.mp4").exists()
     done = forgotten(root, "walk", reason="asked for")
     assert done.hits == ()
     assert {table: n for table, n in done.rows.items() if n} == {
@@ -106,6 +112,7 @@ def test_everything_of_it_goes_and_all_else_stays(root: Path) -> None:
     }  # fmt: skip
     assert len(done.files) == 1 + 2 * 2
     check_gone(root)
+    assert not waiting.exists()
     assert read_row(root, "guidance", CLIPS["run"], columns=list(STREAM_NAMES)) == before
     assert read_denied(root).names(CLIPS["walk"])
     assert read_denied(root).names(sha256("walk"))
