@@ -72,7 +72,13 @@ def measure_decisions(folder: Path) -> dict[str, dict[str, int]]:
 
 def _curated(stage: CurateStage, folder: Path, name: str) -> list[dict[str, Any]]:
     probe = probe_video(folder / name)
-    item = {"source_id": name, "path": name, "width": probe.width, "height": probe.height}
+    item = {
+        "source_id": name,
+        "path": name,
+        "width": probe.width,
+        "height": probe.height,
+        "fps": probe.fps,
+    }
     try:
         return list(stage.process(item))
     except ItemError as error:
