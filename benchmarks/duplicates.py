@@ -12,6 +12,7 @@ it stands the peer: every pair of hashes within 7 bits by comparing all with all
 from __future__ import annotations
 
 import argparse
+import importlib
 import importlib.util
 import json
 import resource
@@ -107,13 +108,12 @@ def measure_pairs(hashes: int) -> dict[str, Any]:
 
 
 def _pairs_by_faiss(values: UInt64[np.ndarray, " n"]) -> int:
-    import faiss  # a peer, in no requirement of ours
-
+    faiss: Any = importlib.import_module("faiss")  # a peer, in no requirement of ours
     faiss.omp_set_num_threads(1)
     index = faiss.IndexBinaryFlat(64)
     codes = values.view(np.uint8).reshape(-1, 8)
-    index.add(codes)  # pyright: ignore[reportCallIssue]
-    limits, _, _ = index.range_search(codes, RADIUS + 1)  # pyright: ignore[reportCallIssue]
+    index.add(codes)
+    limits, _, _ = index.range_search(codes, RADIUS + 1)
     return (int(limits[-1]) - len(values)) // 2
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dataset.locks import dataset_lock
-from dataset.outcomes import Outcome, append_outcomes
+from dataset.outcomes import Outcome, append_outcomes, finished_keys
 from dataset.replacing import replace_rows
 from dataset.storage import Location
 from dataset.tables import has_shard, live_files, raise_fence, write_shard
@@ -63,9 +63,12 @@ def run_whole_table(
         raise_fence(spec.root, spec.table, fence)
         name = spec.shard_name()
         done = has_shard(spec.root, spec.table, name)
-        made = make() if not done or options.dry_run else Made(rows=(), statuses={})
+        if done and name not in finished_keys(spec.root, spec.job, spec.recipe):
+            found = Made(rows=(), statuses={}, notes=["found committed by a run that was killed"])
+            append_outcomes(spec.root, [_outcome(spec, name, found, 0.0)])
+        made = Made(rows=(), statuses={}) if done else make()
         total = sum(made.statuses.values())
-        if total and not done and not options.dry_run:
+        if total and not options.dry_run:
             rows = ({**row, "recipe": spec.recipe} for row in made.rows)
             shard = write_shard(spec.root, spec.table, rows, name=name)
             replace_rows(spec.root, spec.table, shard, recipe=spec.recipe, fence=fence)
@@ -74,7 +77,7 @@ def run_whole_table(
         job=spec.job,
         recipe=spec.recipe,
         items=total,
-        already_done=total if done else 0,
+        already_done=0,
         statuses=dict(made.statuses),
         deferred={},
         seconds=time.monotonic() - started,
@@ -89,7 +92,7 @@ def _outcome(spec: WholeTableSpec, name: str, made: Made, seconds: float) -> Out
         job=spec.job,
         recipe=spec.recipe,
         status="ok",
-        message="; ".join([counts, *made.notes]),
+        message="; ".join(filter(None, [counts, *made.notes])),
         seconds=seconds,
         versions=code_versions(),
     )
