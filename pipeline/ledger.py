@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from curation.decisions import verdicts
 from curation.select import CHECKS, SelectSettings, column_of
@@ -121,9 +122,12 @@ def _rows(root: Location, table: str, key: str, columns: Collection[str]) -> lis
 def _copies(root: Location, clip_id: str) -> list[Row]:
     """The clusters of copies that the clip is in, with all their members."""
     columns = ["clip_id", "recipe", "cluster_id", "place", "kind", "distance"]
-    rows = read_table(root, "duplicates", columns=columns).to_pylist()
-    own = {(row["recipe"], row["cluster_id"]) for row in rows if row["clip_id"] == clip_id}
-    members = [_plain(row) for row in rows if (row["recipe"], row["cluster_id"]) in own]
+    own = read_rows(root, "duplicates", [clip_id], columns=["recipe", "cluster_id"])
+    clusters = {(row["recipe"], row["cluster_id"]) for row in own}
+    names = pa.array({cluster for _, cluster in clusters}, pa.string())
+    near = pc.field("cluster_id").isin(names)
+    rows = read_table(root, "duplicates", columns=columns).filter(near).to_pylist()
+    members = [_plain(row) for row in rows if (row["recipe"], row["cluster_id"]) in clusters]
     return sorted(members, key=lambda row: (row["recipe"], row["place"]))
 
 
@@ -135,14 +139,16 @@ def _animations(root: Location, clip_id: str) -> list[Row]:
         for row in rows.to_pylist()
         if clip_id in (row["motion"], str(row["reference"]).rpartition("#")[0])
     }
-    found = read_rows(root, "animations", sorted(made))
     metrics = [_plain(row) for row in read_rows(root, "metrics", sorted(made))]
-    return [
-        _plain(row)
-        | {"metrics": [m for m in metrics if m["animation_recipe"] == row["recipe"]
-                       and m["animation_id"] == row["animation_id"]]}
-        for row in found
-    ]  # fmt: skip
+
+    def scores(row: Row) -> list[Row]:
+        name = (row["animation_id"], row["recipe"])
+        return [
+            each for each in metrics if (each["animation_id"], each["animation_recipe"]) == name
+        ]
+
+    found = read_rows(root, "animations", sorted(made))
+    return [_plain(row) | {"metrics": scores(row)} for row in found]
 
 
 def _fit(row: Row) -> Row:

@@ -62,7 +62,8 @@ def write_chain(root: _Root) -> _Root:
         add(root, "selection", [place | decided], name=name)
     _write_rendered(root)
     add(root, "animations", [_animation(root, name) for name in ANIMATIONS], name="all")
-    scored = [{"animation_id": name, "method": "animation", "psnr": 21.5} for name in ANIMATIONS]
+    shown = {"animation_recipe": RECIPE, "method": "animation", "psnr": 21.5}
+    scored = [{"animation_id": name} | shown for name in ANIMATIONS]
     add(root, "metrics", scored, name="all")
     append_outcomes(root, list(_outcomes()))
     return root
