@@ -17,7 +17,7 @@ from curation.scores.clip import person_scores, picture_scores
 from curation.scores.given_models import GivenModels, PictureScorer
 from curation.scores.meter import Meter
 from curation.shots import ShotFinder, ShotSettings
-from curation.spans import Span, candidate_spans, people_present
+from curation.spans import Span, candidate_spans, people_present, trimmed_shots
 from dataset.errors import ItemError
 from dataset.settings import Settings
 from dataset.storage import Location, local_file
@@ -105,7 +105,8 @@ class CurateStage:
         """
         looked = self._look(item)
         found = 0
-        for shot in self._trimmed(looked):
+        trim = round(self._settings.trim_seconds * self._settings.fps)
+        for shot in trimmed_shots(looked.shots, looked.frames, trim):
             for row in self._clips_of(item, looked, shot):
                 found += 1
                 yield row
@@ -136,15 +137,6 @@ class CurateStage:
                 max_side=settings.proxy_size,
             )
             return look_through(frames, self._detector, finder, meter, stride=settings.detect_every)
-
-    def _trimmed(self, looked: Looked) -> Iterator[tuple[int, int]]:
-        """The shots without the frames beside cuts; the ends of the video are no cuts."""
-        trim = round(self._settings.trim_seconds * self._settings.fps)
-        for start, end in looked.shots:
-            first = start + trim if start > 0 else 0
-            last = end - trim if end < looked.frames else end
-            if first < last:
-                yield first, last
 
     def _clips_of(
         self, item: dict[str, Any], looked: Looked, shot: tuple[int, int]

@@ -31,6 +31,17 @@ class Span:
         return self.end - self.start
 
 
+def trimmed_shots(
+    shots: Sequence[tuple[int, int]], frames: int, trim: int
+) -> list[tuple[int, int]]:
+    """Shots without ``trim`` frames beside each cut; the ends of the video's frames are no cuts."""
+    trimmed = [
+        (start + trim if start > 0 else 0, end - trim if end < frames else end)
+        for start, end in shots
+    ]
+    return [(start, end) for start, end in trimmed if start < end]
+
+
 def people_present(
     tracks: Sequence[Track], start: int, end: int
 ) -> Bool[np.ndarray, "tracks frames"]:

@@ -55,4 +55,5 @@ def video_row(path: Path, source_id: str) -> dict[str, object]:
         "path": str(path),
         "width": probe.width,
         "height": probe.height,
+        "fps": probe.fps,
     }

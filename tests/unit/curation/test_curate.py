@@ -11,6 +11,7 @@ import pytest
 
 from curation.curate import CurateSettings, CurateStage
 from curation.decisions import decide
+from curation.duplicates.hashing import HASH_BYTES
 from curation.looking import look_through
 from curation.people.anchors import box_overlap
 from curation.people.mediapipe import PeopleSettings
@@ -45,6 +46,9 @@ def test_a_man_alone_is_one_selected_clip(stage: CurateStage) -> None:
     assert len(row["boxes"]) == 4 * row["frames"]
     span = {"start_seconds": row["start_seconds"], "end_seconds": row["end_seconds"]}
     assert sum(1 for _ in read_frames(path, fps=row["fps"], max_side=64, **span)) == row["frames"]
+    assert row["frame_seconds"] == pytest.approx(np.arange(50) / 30, abs=1 / 60)
+    assert len(row["frame_hashes"]) == 5 * HASH_BYTES
+    assert (row["framing"], row["source_fps"]) == ("full_body", 60.0)
     provenance = {"recipe", "created_at"}
     assert set(row) == set(SCHEMAS["clips"].names) - provenance
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from curation.people.subject import SubjectRule, choose_subject
 from curation.people.tracking import Track
-from curation.spans import candidate_spans, people_present
+from curation.spans import candidate_spans, people_present, trimmed_shots
 
 SIZE = (200, 100)
 
@@ -60,6 +60,31 @@ def test_nobody_is_nothing() -> None:
 def test_long_spans_are_cut_evenly() -> None:
     """250 frames under a limit of 100 become three parts of nearly one length."""
     assert _spans([_track(0, 250)], (0, 250)) == [(0, 83, 0), (83, 167, 0), (167, 250, 0)]
+
+
+@given(st.integers(1, 900), st.integers(1, 120), st.integers(0, 150))
+def test_parts_cover_a_span_and_overlap(length: int, longest: int, overlap: int) -> None:
+    """From its first frame to its last, none too long, each sharing what it should."""
+    overlap = min(overlap, longest - 1)
+    spans = candidate_spans(
+        [_track(0, length)],
+        (0, length),
+        min_frames=1,
+        max_frames=longest,
+        overlap=overlap,
+        subject="longest",
+        size=SIZE,
+    )
+    assert (spans[0].start, spans[-1].end) == (0, length)
+    assert max(span.frames for span in spans) <= longest
+    assert all(before.end - after.start == overlap for before, after in pairwise(spans))
+
+
+def test_shots_are_trimmed_beside_cuts_only() -> None:
+    """The first begins where the video does, the last ends there; what is too short goes."""
+    shots = [(0, 50), (50, 54), (60, 100)]
+    assert trimmed_shots(shots, 100, 3) == [(0, 47), (63, 100)]
+    assert trimmed_shots(shots, 100, 0) == shots
 
 
 PASSER_BY = _track(40, 110, (90, 0, 190, 100))  # large, on the right
