@@ -1,6 +1,6 @@
 """What Ray costs and what it brings: the same items in this process, on one worker, on two.
 
-    python -m benchmarks.ray_overhead --items 40
+    python -m benchmarks.ray_overhead --items 100
 
 An item is about a second of sorting in one thread, sized on this machine when it starts. Walls are
 those of whole jobs, with the start of their workers and their commits; the start of Ray itself is
@@ -123,9 +123,9 @@ def _work(rounds: int) -> None:
 def main() -> None:
     """Print the walls and ratios, or JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--items", type=int, default=40)
+    parser.add_argument("--items", type=int, default=100)
     parser.add_argument("--seconds", type=float, default=1.0, help="of work an item")
-    parser.add_argument("--rounds", type=int, default=2, help="the least wall of so many counts")
+    parser.add_argument("--rounds", type=int, default=1, help="the least wall of so many counts")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
     os.environ.setdefault("OMP_NUM_THREADS", "1")
