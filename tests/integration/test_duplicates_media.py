@@ -20,13 +20,11 @@ from tests.unit.curation.sample_media import media
 FILMS = (
     "pos_juggle.mp4",
     "pos_squats.mp4",
-    "pos_kick_black.mp4",
     "pos_beam_cam01.mp4",
     "multi_lab_cam01.mp4",  # the same room
     "pos_onebyone_1.mp4",
     "pos_onebyone_2.mp4",  # the same camera and place, another person
     "pos_onebyone_3.mp4",
-    "half_asl_walk.mkv",
 )
 SECONDS = 3.0
 Edit = Callable[[np.ndarray], np.ndarray]

@@ -201,7 +201,7 @@ def test_what_was_not_measured_is_told() -> None:
     assert "not checked: aesthetic of 1 clips, which have no value" in decisions.notes
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(rows=st.lists(scores(), min_size=1, max_size=12), chosen=thresholds())
 def test_columns_decide_as_rows_do(rows: list[dict[str, Any]], chosen: SelectSettings) -> None:
     """The decision over a table is that of the slow oracle on every row, and so is one row's."""
@@ -214,7 +214,7 @@ def test_columns_decide_as_rows_do(rows: list[dict[str, Any]], chosen: SelectSet
     assert decide(rows[0], chosen) == (not expected[0], expected[0])
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(
     rows=st.lists(scores(), min_size=1, max_size=12),
     chosen=thresholds(),
