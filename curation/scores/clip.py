@@ -16,7 +16,7 @@ from curation.scores.cartoon import cartoon_likelihood
 from curation.scores.flow import flow_motion
 from curation.scores.framing import framing_scores
 from curation.scores.loops import loop_seconds
-from curation.scores.meter import Measures, RareMeasures
+from curation.scores.meter import Measures
 from curation.scores.overlay import overlay_share
 from curation.scores.persons import person_share, persons_scores, track_coverage
 from curation.scores.repeats import repeat_scores
@@ -120,7 +120,10 @@ def _of_rare_looks(measures: Measures, start: int, end: int, *, camera_moves: bo
     others = [rare for at, rare in measures.rare.items() if not start <= at < end]
     others = others[:: 1 + len(others) // _MOST_OTHERS]
     overlay = overlay_share(
-        _edges(own), _edges(others), measures.edge_shape, camera_moves=camera_moves
+        [rare.edges for rare in own],
+        [rare.edges for rare in others],
+        measures.edge_shape,
+        camera_moves=camera_moves,
     )
     scores: Scores = {
         "text_share": _mean([rare.text_share for rare in own]),
@@ -136,10 +139,6 @@ def _of_rare_looks(measures: Measures, start: int, end: int, *, camera_moves: bo
     }
     skipped = [f"{name}: {why}" for name, why in reasons.items() if scores[name] is None]
     return {**scores, "skipped_scores": "; ".join(skipped)}
-
-
-def _edges(looks: Sequence[RareMeasures]) -> np.ndarray:
-    return np.stack([look.edges for look in looks]) if looks else np.zeros((0, 1), np.uint8)
 
 
 def _within(by_frame: dict[int, _T], start: int, end: int) -> list[_T]:

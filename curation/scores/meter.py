@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -50,7 +51,7 @@ class RareMeasures:
 
     text_share: float
     cartoon: Float64[np.ndarray, " features"]
-    edges: UInt8[np.ndarray, " bytes"]
+    edges: bytes
     given: dict[str, float]
 
 
@@ -87,7 +88,8 @@ class Meter:
     stride: int
     source_width: int = 0
     scorers: Mapping[str, PictureScorer] = field(default_factory=dict)
-    _every: list[tuple[float, float]] = field(default_factory=list)
+    _changes: array[float] = field(default_factory=lambda: array("f"))
+    _residuals: array[float] = field(default_factory=lambda: array("f"))
     _thumbs: bytearray = field(default_factory=bytearray)
     _looks: dict[int, LookMeasures] = field(default_factory=dict)
     _rare: dict[int, RareMeasures] = field(default_factory=dict)
@@ -99,21 +101,21 @@ class Meter:
 
     def add(self, frame: UInt8[np.ndarray, "height width 3"]) -> None:
         """Every frame, in order."""
-        if len(self._every) % max(1, round(self.fps / HASHES_PER_SECOND)) == 0:
-            self._hashes[len(self._every)] = frame_hash(frame)
+        number = len(self._changes)
+        if number % max(1, round(self.fps / HASHES_PER_SECOND)) == 0:
+            self._hashes[number] = frame_hash(frame)
         half = fitted(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), _BLEND_SIDE)
         cells = cv2.resize(half, (_CELLS, _CELLS), interpolation=cv2.INTER_AREA).astype(np.float32)
-        changed = 255.0 if self._thumb is None else change(self._thumb, cells)
+        self._changes.append(255.0 if self._thumb is None else change(self._thumb, cells))
         self._thumb = cells
         size = (_LOOP_CELLS, _LOOP_CELLS)
         self._thumbs += (
             cv2.resize(cells, size, interpolation=cv2.INTER_AREA).astype(np.uint8).tobytes()
         )
-        self._every.append((changed, 1.0))
+        self._residuals.append(1.0)
         self._recent = [*self._recent[-2:], half]
         if len(self._recent) == 3:  # the middle one is judged when the next is known
-            before, _ = self._every[-2]
-            self._every[-2] = (before, blend_residual(*self._recent))
+            self._residuals[number - 1] = blend_residual(*self._recent)
 
     def look(
         self,
@@ -141,11 +143,10 @@ class Meter:
 
     def measures(self) -> Measures:
         """Of all frames so far."""
-        every = np.array(self._every, np.float32).reshape(-1, 2)
         thumbs = np.frombuffer(bytes(self._thumbs), np.uint8)
         return Measures(
-            changes=every[:, 0],
-            residuals=every[:, 1],
+            changes=np.array(self._changes, np.float32),
+            residuals=np.array(self._residuals, np.float32),
             thumbs=thumbs.reshape(-1, _LOOP_CELLS**2),
             looks=self._looks,
             rare=self._rare,

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import zlib
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 from jaxtyping import Bool, UInt8
@@ -19,19 +22,19 @@ _NEIGHBOURS = 4  # of 3 x 3 pixels: edges that stay by chance stand alone
 _MIN_AREA = 16  # pixels of a joined patch: less is chance
 
 
-def edge_map(small: UInt8[np.ndarray, "height width"]) -> UInt8[np.ndarray, " bytes"]:
-    """Where a picture grows brighter which way: four maps of a bit a pixel, one after another."""
+def edge_map(small: UInt8[np.ndarray, "height width"]) -> bytes:
+    """Where a picture grows brighter which way: four maps of a bit a pixel, compressed."""
     grey = small.astype(np.int16)
     right, down = np.zeros_like(grey), np.zeros_like(grey)
     right[:, 1:-1] = grey[:, 2:] - grey[:, :-2]
     down[1:-1] = grey[2:] - grey[:-2]
     ways = [right > _EDGE, right < -_EDGE, down > _EDGE, down < -_EDGE]
-    return np.packbits(np.stack(ways))
+    return zlib.compress(np.packbits(np.stack(ways)).tobytes(), 1)
 
 
 def overlay_share(
-    own: UInt8[np.ndarray, "looks bytes"],
-    others: UInt8[np.ndarray, "others bytes"],
+    own: Sequence[bytes],
+    others: Sequence[bytes],
     shape: tuple[int, int],
     *,
     camera_moves: bool,
@@ -86,8 +89,8 @@ def _patches(stays: Bool[np.ndarray, "h w"]) -> float:
     return float(areas[areas >= _MIN_AREA].sum()) / stays.size
 
 
-def _unpacked(
-    looks: UInt8[np.ndarray, "looks bytes"], shape: tuple[int, int]
-) -> Bool[np.ndarray, "looks ways h w"]:
-    bits = _WAYS * shape[0] * shape[1]
-    return np.unpackbits(looks, axis=1, count=bits).reshape(-1, _WAYS, *shape).astype(bool)
+def _unpacked(looks: Sequence[bytes], shape: tuple[int, int]) -> Bool[np.ndarray, "looks ways h w"]:
+    packed = [np.frombuffer(zlib.decompress(look), np.uint8) for look in looks]
+    count = _WAYS * shape[0] * shape[1]
+    maps = [np.unpackbits(one, count=count).reshape(_WAYS, *shape) for one in packed]
+    return np.array(maps, bool).reshape(-1, _WAYS, *shape)

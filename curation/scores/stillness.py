@@ -18,25 +18,44 @@ def picture_change(
     after: UInt8[np.ndarray, "height width"],
     motion: PictureMotion,
 ) -> float:
-    """How much of the next picture the camera's motion does not explain, 0 to 1.
+    """How much of the next picture no motion of the camera explains, 0 to 1.
 
-    The 99th percentile of the grey difference between the picture and the one before, moved as the
+    Of two motions, the one that explains more: that of the background, and that of all points. A
+    photo moves as one, and its background may be sky, which says little of the camera. The 99th percentile of the grey difference between the picture and the one before, moved as the
     camera did, both smoothed; 1 is from black to white. Photos, still or zoomed and panned over
     (Ken Burns effect), stay under 0.01, and so does who stands motionless before a fixed camera;
     who moves makes 0.05 and more. Parallax counts as change: a street filmed from a car moves.
     """
-    height, width = before.shape
-    if min(height, width) < 16:
+    if min(before.shape) < 16:
         return 0.0
-    size = (width, height)
-    shown = cv2.warpAffine(
-        before, motion.camera, size, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
+    return min(_left(before, after, camera) for camera in (motion.camera, _of_all_points(motion)))
+
+
+def _of_all_points(motion: PictureMotion) -> np.ndarray:
+    """The similarity that most of the points follow, people's among them."""
+    if len(motion.before) < 2:
+        return motion.camera
+    found, _ = cv2.estimateAffinePartial2D(
+        motion.before, motion.after, method=cv2.RANSAC, ransacReprojThreshold=1.0
     )
-    known = cv2.warpAffine(np.full_like(before, 255), motion.camera, size) == 255
+    return motion.camera if found is None or not np.isfinite(found).all() else found
+
+
+def _left(
+    before: UInt8[np.ndarray, "height width"],
+    after: UInt8[np.ndarray, "height width"],
+    camera: np.ndarray,
+) -> float:
+    """What differs once the first picture was moved as the camera; 1 where nothing is known."""
+    size = (before.shape[1], before.shape[0])
+    shown = cv2.warpAffine(
+        before, camera, size, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
+    )
+    known = cv2.warpAffine(np.full_like(before, 255), camera, size) == 255
     known[:_MARGIN_PX] = known[-_MARGIN_PX:] = False
     known[:, :_MARGIN_PX] = known[:, -_MARGIN_PX:] = False
     change = np.abs(_smooth(shown) - _smooth(after))[known]
-    return float(np.percentile(change, _PERCENTILE)) / 255 if change.size else 0.0
+    return float(np.percentile(change, _PERCENTILE)) / 255 if change.size else 1.0
 
 
 def _smooth(grey: UInt8[np.ndarray, "height width"]) -> Float32[np.ndarray, "height width"]:
