@@ -215,6 +215,7 @@ def test_a_job_holds_no_more_items_than_its_workers_want(tmp_path, local_ray, in
     assert max(most) <= 7 * 4  # 2 batches in work, 2 ahead, and what is being handed over
 
 
+@pytest.mark.slow
 def test_what_is_done_is_committed_while_others_are_still_at_work(tmp_path, local_ray):
     """A slow item keeps no finished one from being committed."""
     items = {"a": "ok", "b": "slow"}
@@ -228,6 +229,7 @@ def test_what_is_done_is_committed_while_others_are_still_at_work(tmp_path, loca
     assert _keys(tmp_path) == ["a", "b"]
 
 
+@pytest.mark.slow
 def test_a_stage_that_crashes_while_it_loads_stops_the_job(tmp_path, local_ray):
     """Workers that die before they have begun are not started for ever."""
     spec = replace(_spec(tmp_path), make=partial(CrashingStage, tmp_path / "log.txt"))
