@@ -154,7 +154,8 @@ def test_random_schedules(root: Location, tmp_path: Path, seed: int) -> None:
 def test_a_worker_killed_on_ray(root: Location, tmp_path: Path, point: str) -> None:
     """A worker of Ray dies while it writes: the driver gives its items to another one."""
     plan_fault(tmp_path, point, 2, "kill")
-    assert finish(start(root, tmp_path, "ray"))[0] == 0
+    status, said = finish(start(root, tmp_path, "ray"))
+    assert status == 0, said
     assert list((tmp_path / "faults").iterdir()) == []
     check_complete(root, ITEMS)
 
