@@ -64,10 +64,10 @@ class SelectSettings(Settings):
         ge=0,
         description="Variance of the Laplacian on the subject, at 256 pixels of height",
     )
-    max_dark_share: float = Field(default=0.8, ge=0, le=1, description="Share of black pixels")
-    max_bright_share: float = Field(default=0.8, ge=0, le=1, description="Share of white pixels")
+    max_dark_share: float = Field(default=0.5, ge=0, le=1, description="Share of black pixels")
+    max_bright_share: float = Field(default=0.2, ge=0, le=1, description="Share of white pixels")
     max_blockiness: float = Field(
-        default=0.1, ge=0, le=1, description="Share of differences that stand on a codec's grid"
+        default=0.06, ge=0, le=1, description="Share of differences that stand on a codec's grid"
     )
     min_motion: float = Field(
         default=0.02, ge=0, description="Speed of the body's points, body heights a second"
@@ -76,7 +76,7 @@ class SelectSettings(Settings):
         default=1.5, gt=0, description="The same; faster points are not those of a person"
     )
     min_flow_motion: float = Field(
-        default=0.0, ge=0, description="Speed of the subject's picture, body heights a second"
+        default=0.008, ge=0, description="Speed of the subject's picture, body heights a second"
     )
     min_picture_motion: float = Field(
         default=0.003, ge=0, le=1, description="Change that the camera does not explain; photos: 0"
@@ -103,10 +103,10 @@ class SelectSettings(Settings):
         default=1.0, ge=0, le=1, description="Share of frames that repeat the one before"
     )
     max_slow_motion: float = Field(
-        default=3.0, ge=1, description="Shown frames for one picture that was taken"
+        default=10.0, ge=1, description="Shown frames for one picture that was taken"
     )
     min_loop_seconds: float = Field(
-        default=1.0, ge=0, description="What is shown again after less than this is a loop"
+        default=2.0, ge=0, description="What is shown again after less than this is a loop"
     )
     min_aesthetic: float = Field(
         default=0.0, ge=0, description="The given network's score; no network: not looked at"

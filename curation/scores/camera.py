@@ -14,6 +14,7 @@ _QUALITY, _DISTANCE_PX = 0.01, 9
 _WINDOW, _LEVELS = (15, 15), 3
 _MIN_BACKGROUND = 8
 _INLIER_PX = 1.0
+_MOST = 0.85  # of all points, people's too, follow the camera in a photo, or who stands. Ours.
 _STATIC = 0.01  # frame widths a second; a tripod measures 0.001, a zoom of 6 % a second 0.02. Ours.
 
 
@@ -44,6 +45,8 @@ def follow(
 ) -> PictureMotion:
     """Points of a grey picture in the next one, and the camera's motion by those off all people.
 
+    Where nearly all points, those on people too, move as one, that is the camera's motion.
+
     Corners (Shi and Tomasi, 1994) are followed by pyramids of Lucas and Kanade (Bouguet, 2000);
     the similarity is RANSAC's. With fewer than eight points in the background, as before a plain
     wall or where a face fills the picture, the camera counts as still.
@@ -62,17 +65,24 @@ def follow(
     )
     kept = status.ravel() == 1
     first, second = corners[kept], found.reshape(-1, 2)[kept].astype(np.float32)
-    background = ~inside_any(first, people)
-    camera = None
-    if background.sum() >= _MIN_BACKGROUND:
-        camera, _ = cv2.estimateAffinePartial2D(
-            first[background],
-            second[background],
-            method=cv2.RANSAC,
-            ransacReprojThreshold=_INLIER_PX,
-        )
-    camera = still if camera is None or not np.isfinite(camera).all() else camera
+    camera, agreeing = _similarity(first, second)
+    if agreeing < _MOST:  # a photo moves as one, and its background may be sky, which says little
+        background = ~inside_any(first, people)
+        camera, _ = _similarity(first[background], second[background])
     return PictureMotion(before=first, after=second, camera=camera, seconds=seconds)
+
+
+def _similarity(
+    first: Float32[np.ndarray, "points 2"], second: Float32[np.ndarray, "points 2"]
+) -> tuple[Float64[np.ndarray, "2 3"], float]:
+    """The motion that most points agree on, and their share; none for fewer than eight points."""
+    if len(first) >= _MIN_BACKGROUND:
+        found, agrees = cv2.estimateAffinePartial2D(
+            first, second, method=cv2.RANSAC, ransacReprojThreshold=_INLIER_PX
+        )
+        if found is not None and np.isfinite(found).all():
+            return found, float(agrees.mean())
+    return np.eye(2, 3), 0.0
 
 
 def camera_speed(motion: PictureMotion, size: tuple[int, int]) -> float:

@@ -55,6 +55,7 @@ STRICT = SelectSettings(
     min_face_visible_share=0.5,
     min_hands_visible_share=0.5,
     min_flow_motion=0.1,
+    max_slow_motion=3.0,
     min_static_camera_share=0.5,
     max_repeated_share=0.5,
     min_aesthetic=4.0,
