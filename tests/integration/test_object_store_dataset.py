@@ -19,6 +19,7 @@ from pipeline.cli import app
 from tests.s3_server import ACCESS, s3_server
 from tests.unit.curation.sample_media import media
 
+REPOSITORY = Path(__file__).resolve().parents[2]
 ROOT = ObjectPath("champ", "sets/first")
 
 
@@ -110,18 +111,24 @@ def test_rendered_and_reported(curated: Path) -> None:
     """A clip is fitted and drawn from the bucket into the bucket, and shown in a report."""
     loose = ["--set", "curate.min_clip_seconds=0.5", "--set", "render.max_side=128"]
     champ("render", str(ROOT), "--in-process", *loose)
-    rows = read_table(ROOT, "guidance").num_rows
-    assert rows + len(read_outcomes(ROOT, "render")) > 0
+    decisions = read_table(ROOT, "selection").to_pylist()
+    chosen = {row["clip_id"] for row in decisions if row["selected"]}
+    statuses = {row.key: row.status for row in read_outcomes(ROOT, "render")}
+    drawn = set(read_table(ROOT, "guidance").column("clip_id").to_pylist())
+    assert chosen
+    assert statuses.keys() == chosen
+    assert drawn == {key for key, status in statuses.items() if status == "ok"}
     page = curated.parent / "report.html"
     champ("report", str(ROOT), "--out", str(page), *loose)
     assert page.stat().st_size > 10_000
 
 
 @pytest.mark.slow
-def test_fetched_by_workers_of_ray(folder: Path) -> None:
+def test_fetched_by_workers_of_ray(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Workers have the environment of the Ray they belong to, so they reach the bucket."""
-    other = ROOT / "on-ray"
-    champ("fetch", str(other), "sources.csv")
+    other = ObjectPath("champ", "sets/on-ray")
+    monkeypatch.chdir(REPOSITORY)  # where workers find the packages
+    champ("fetch", str(other), str(folder / "sources.csv"))
     (video,) = read_table(other, "videos").to_pylist()
     assert read_file(other / video["path"]) == media("pos_jumpingjack.mp4").read_bytes()
 
