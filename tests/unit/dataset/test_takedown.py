@@ -182,13 +182,14 @@ from pathlib import Path
 from dataset.takedown import remove_rows
 remove_rows(Path(sys.argv[1]), "guidance", ["k00", "k03", "k04", "k05"])
 """
+ALWAYS = ("takedown.committed", "log.checkpointed")
 OF_A_TAKEDOWN = [point for point in FAULT_POINTS if not point.startswith("outcomes")]
 
 
 @pytest.mark.parametrize(
     "point",
     [
-        pytest.param(point, marks=() if point.startswith(("takedown", "log")) else pytest.mark.slow)
+        pytest.param(point, marks=() if point in ALWAYS else pytest.mark.slow)
         for point in OF_A_TAKEDOWN
     ],
 )
