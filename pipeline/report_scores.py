@@ -118,7 +118,7 @@ def histogram(
             Bar(x=index * step, width=step - 0.5, kept=float(a * scale), other=float(b * scale))
             for index, (a, b) in enumerate(zip(good, other, strict=True))
         ),
-        thresholds=tuple((WIDTH * (mark - low) / (high - low), mark) for mark in marks),
+        thresholds=tuple((WIDTH * min(1.0, (mark - low) / (high - low)), mark) for mark in marks),
         missing=int((~finite).sum()),
         outside=int((finite & ~shown).sum()),
     )
