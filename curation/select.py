@@ -76,7 +76,7 @@ class SelectSettings(Settings):
         default=1.5, gt=0, description="The same; faster points are not those of a person"
     )
     min_flow_motion: float = Field(
-        default=0.008, ge=0, description="Speed of the subject's picture, body heights a second"
+        default=0.0, ge=0, description="Speed of the subject's picture, body heights a second"
     )
     min_picture_motion: float = Field(
         default=0.003, ge=0, le=1, description="Change that the camera does not explain; photos: 0"

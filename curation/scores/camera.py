@@ -65,14 +65,14 @@ def follow(
     )
     kept = status.ravel() == 1
     first, second = corners[kept], found.reshape(-1, 2)[kept].astype(np.float32)
-    camera, agreeing = _similarity(first, second)
+    camera, agreeing = similarity(first, second)
     if agreeing < _MOST:  # a photo moves as one, and its background may be sky, which says little
         background = ~inside_any(first, people)
-        camera, _ = _similarity(first[background], second[background])
+        camera, _ = similarity(first[background], second[background])
     return PictureMotion(before=first, after=second, camera=camera, seconds=seconds)
 
 
-def _similarity(
+def similarity(
     first: Float32[np.ndarray, "points 2"], second: Float32[np.ndarray, "points 2"]
 ) -> tuple[Float64[np.ndarray, "2 3"], float]:
     """The motion that most points agree on, and their share; none for fewer than eight points."""

@@ -22,6 +22,7 @@ from curation.scores.persons import person_share, persons_scores, track_coverage
 from curation.scores.repeats import repeat_scores
 from curation.scores.sighting import Sighting
 from curation.scores.slow_motion import slow_motion
+from curation.scores.stillness import picture_motion
 
 Scores = dict[str, Any]  # columns of `clips`
 _T = TypeVar("_T")
@@ -88,7 +89,7 @@ def picture_scores(
         "blockiness": _mean([look.blockiness for look in looks]),
         **camera,
         "border_share": border_share([look.borders for look in looks]),
-        "picture_motion": _mean(changes) if changes else 0.0,
+        "picture_motion": picture_motion(changes, camera["camera_motion"]),
         **_of_every_frame(measures, start, end, fps=fps, source_fps=source_fps),
         **_of_rare_looks(measures, start, end, camera_moves=camera["static_camera_share"] < 0.5),
         "frame_hashes": b"".join(
