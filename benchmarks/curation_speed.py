@@ -8,8 +8,9 @@ the pass with all scores of pictures is timed beside it. Ours is one process tha
 writes nothing, as later stages read spans out of the source. The peer is ``scenedetect ...
 detect-adaptive split-video``, with ``--copy`` and with its default re-encoding, followed by
 ``ffmpeg`` handing out the sampled frames. So that nobody is compared with work he does not do, ours
-is also timed with the same files cut by ffmpeg afterwards. Wall times, start of the processes
-included, best of three. Without an ffmpeg command only our own side is printed.
+is also timed with the same files cut by ffmpeg afterwards. Wall times, best of three, the start of
+processes included; ours also in a worker that runs already, as those of the jobs do. Without an
+ffmpeg command only our own side is printed.
 """
 
 from __future__ import annotations
@@ -130,10 +131,10 @@ def our_command(film: Path, *, scores: bool) -> list[str]:
     return command if scores else [*command, "--no-scores"]
 
 
-def run_pass(film: Path) -> dict[str, Any]:
-    """What a pass with all scores reports of itself."""
-    done = subprocess.run(our_command(film, scores=True), check=True, capture_output=True)
-    return json.loads(done.stdout)
+def run_pass(film: Path, *, scores: bool = True) -> dict[str, Any]:
+    """What a second pass of one process reports of itself."""
+    command = [*our_command(film, scores=scores), "--again"]
+    return json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
 
 
 def cutting(ffmpeg: str, film: Path, folder: Path, how: str) -> list[list[str]]:
@@ -151,6 +152,9 @@ def compare(film: Path, ffmpeg: str, folder: Path) -> dict[str, Any]:
     ours = our_command(film, scores=False)
     results: dict[str, Any] = {
         "ours": best_wall_seconds([ours], folder),
+        "ours in a running worker": min(
+            run_pass(film, scores=False)["seconds"] for _ in range(REPEATS)
+        ),
         "ours with all scores of pictures": best_wall_seconds(
             [our_command(film, scores=True)], folder
         ),
@@ -168,6 +172,7 @@ def compare(film: Path, ffmpeg: str, folder: Path) -> dict[str, Any]:
             ),
         }
         results[how]["ratio"] = results[how]["peer"] / results["ours"]
+        results[how]["ratio_running"] = results[how]["peer"] / results["ours in a running worker"]
         results[how]["ratio_with_files"] = results[how]["peer"] / results[how]["ours_with_files"]
     return results
 
@@ -226,15 +231,20 @@ def _print(result: dict[str, Any]) -> None:
         print("no ffmpeg command here: PySceneDetect's command and ffmpeg were not compared with")
         return
     sides = result["comparison"]
-    for name in ("ours", "ours with all scores of pictures", "sampling pass"):
+    for name in (
+        "ours",
+        "ours in a running worker",
+        "ours with all scores of pictures",
+        "sampling pass",
+    ):
         print(f"{name}: {sides[name]:.2f} s")
     for how, goal in GOALS.items():
         one = sides[how]
         print(f"{how}: scenedetect {one['peer_flags']}; ffmpeg {one['sampling_flags']}")
         print(
             f"  {one['peer']:.2f} s, {one['peer_files']} files: {one['ratio']:.2f}x ours (goal "
-            f"{goal}x); ours with the same files {one['ours_with_files']:.2f} s, "
-            f"{one['ratio_with_files']:.2f}x"
+            f"{goal}x), {one['ratio_running']:.2f}x a running worker; ours with "
+            f"the same files {one['ours_with_files']:.2f} s, {one['ratio_with_files']:.2f}x"
         )
 
 
