@@ -35,10 +35,11 @@ from benchmarks.curation_scoring import (
     shared_seconds,
 )
 from benchmarks.curation_set import build
-from curation.curate import CurateSettings
 from curation.decisions import decide
-from curation.duplicates.copies import DuplicateSettings, HashedClips, find_copies
+from curation.duplicates.copies import HashedClips, find_copies
+from curation.duplicates.settings import DuplicateSettings
 from curation.select import Framing, SelectSettings
+from curation.settings import CurateSettings
 
 _EDGE_SECONDS = 0.15
 """Beside a cut, what curation trims and rounds away is no one's footage."""

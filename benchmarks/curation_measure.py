@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 
 from benchmarks.curation_films import Film
-from curation.curate import CurateSettings, CurateStage
+from curation.curate import CurateStage
 from curation.duplicates.hashing import HASHES_PER_SECOND, frame_hash
-from curation.people.mediapipe import PeopleSettings
+from curation.people.settings import PeopleSettings
 from curation.scores.clip import picture_scores
 from curation.scores.meter import Meter
+from curation.settings import CurateSettings
 from curation.shots import find_shots
 from dataset.errors import ItemError
 from dataset.video import probe_video, read_frames

@@ -18,9 +18,9 @@ from typing import Any
 import cv2
 import psutil
 
-from curation.curate import CurateSettings
 from curation.scores.meter import Meter
-from curation.shots import ShotFinder, ShotSettings
+from curation.settings import CurateSettings, ShotSettings
+from curation.shots import ShotFinder
 from dataset.video import read_frames
 
 

@@ -22,9 +22,10 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Int64, UInt64
 
-from curation.duplicates.copies import DuplicateSettings, HashedClips, find_copies
+from curation.duplicates.copies import HashedClips, find_copies
 from curation.duplicates.hash_index import RADIUS, near_pairs
 from curation.duplicates.hashing import MIRROR_BITS
+from curation.duplicates.settings import DuplicateSettings
 
 FRAMES = 30
 COPIES = 0.2

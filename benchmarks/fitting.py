@@ -31,7 +31,8 @@ from benchmarks.motions import MOTIONS, Noise, make_motion, observe, planted, si
 from dataset.errors import ItemError
 from dataset.records import BODY_POINTS, SMPL_JOINTS, BodyTrack, Keypoints
 from rendering.body_model import BodyModel
-from rendering.fitting import FitSettings, KeypointFitter
+from rendering.fitting import KeypointFitter
+from rendering.fitting_settings import FitSettings
 
 FPS = 30.0
 Evidence = Literal["points", "silhouette", "2d"]

@@ -24,9 +24,10 @@ from benchmarks.motions import Noise, make_motion, observe
 from dataset.records import BODY_POINTS, SMPL_JOINTS, BodyTrack
 from rendering.body_model import BodyModel
 from rendering.body_points import POINT_NAMES, find_points
-from rendering.fitting import FitSettings, KeypointFitter
+from rendering.fitting import KeypointFitter
+from rendering.fitting_settings import FitSettings
 from rendering.fitting_start import make_evidence, start
-from rendering.fitting_terms import Evidence, robust_cost
+from rendering.fitting_terms import Evidence, accelerations, robust_cost
 from rendering.kinematics import rotation_matrices
 from rendering.pose_prior import beyond_limits, habits
 
@@ -104,7 +105,7 @@ class FullModel:
         )
         if len(values) < 3:
             return values.new_zeros(())
-        rate = FPS**2 / weights.terms.accelerations().float()
+        rate = FPS**2 / accelerations(weights.terms).float()
         return (values.diff(n=2, dim=0) * rate).square().sum()
 
     def _posed(self, guess: Guess):  # smplx's own record

@@ -19,13 +19,14 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from inference.sampler import SampleSettings, sample
+from inference.sampler import sample
+from inference.settings import SampleSettings
 from training.champ.autoencoder import Autoencoder
 from training.champ.checkpoints import load_official
 from training.champ.image_encoder import ImageEncoder
 from training.champ.network import ChampNetwork
-from training.champ.schedule import ScheduleSettings, make_scheduler
-from training.champ.settings import NetworkSettings
+from training.champ.schedule import make_scheduler
+from training.champ.settings import NetworkSettings, ScheduleSettings
 
 OFFICIAL_SCHEDULE = ScheduleSettings(beta_schedule="linear")  # the official sampler's slip
 DECODED_AT_ONCE = 8

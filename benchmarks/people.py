@@ -20,10 +20,12 @@ from typing import Any
 import cv2
 import numpy as np
 
-from curation.curate import CurateSettings, CurateStage
+from curation.curate import CurateStage
 from curation.decisions import decide
-from curation.people.mediapipe import MediaPipeDetector, PeopleSettings
+from curation.people.mediapipe import MediaPipeDetector
+from curation.people.settings import PeopleSettings
 from curation.select import SelectSettings
+from curation.settings import CurateSettings
 from dataset.assets import asset_path
 from dataset.errors import ItemError
 from dataset.video import probe_video, read_frames

@@ -21,23 +21,20 @@ from typing import Any
 import cv2
 import numpy as np
 
-from curation.curate import CurateSettings, CurateStage
+from curation.curate import CurateStage
 from curation.decisions import decide
-from curation.people.mediapipe import PeopleSettings
+from curation.people.settings import PeopleSettings
 from curation.select import SelectSettings
+from curation.settings import CurateSettings
 from dataset.errors import ItemError
 from dataset.streams import decode_stream
 from dataset.video import probe_video
 from pipeline.report_pictures import person_view
 from rendering.body_model import BodyModel
-from rendering.fit_quality import (
-    FitLimits,
-    check_acceleration,
-    check_overlap,
-    check_reprojection,
-)
+from rendering.fit_quality import check_acceleration, check_overlap, check_reprojection
 from rendering.overlay import overlay_body
-from rendering.render import RenderSettings, RenderStage, read_track
+from rendering.render import RenderStage, read_track
+from rendering.settings import FitLimits, RenderSettings
 
 VIDEOS = (".mp4", ".mkv", ".gif", ".webm", ".mov")
 ANY_FIT = FitLimits(max_reprojection_share=1e6, max_acceleration=1e6, min_silhouette_iou=0)

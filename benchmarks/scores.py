@@ -19,11 +19,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from curation.curate import CurateSettings
 from curation.duplicates.hashing import HASHES_PER_SECOND, frame_hash
 from curation.people.appearance import appearance
 from curation.people.detector import PersonBox
-from curation.people.mediapipe import MediaPipeDetector, PeopleSettings
+from curation.people.mediapipe import MediaPipeDetector
+from curation.people.settings import PeopleSettings
 from curation.scores import cartoon, overlay, text
 from curation.scores.blockiness import blockiness
 from curation.scores.borders import find_borders
@@ -35,6 +35,7 @@ from curation.scores.meter import Meter, fitted
 from curation.scores.sharpness import sharpness
 from curation.scores.slow_motion import blend_residual
 from curation.scores.stillness import picture_change
+from curation.settings import CurateSettings
 from dataset.assets import asset_path
 from dataset.video import read_frames
 

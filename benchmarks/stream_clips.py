@@ -21,17 +21,19 @@ import numpy as np
 from jaxtyping import UInt8
 
 from benchmarks.motions import make_motion
-from curation.curate import CurateSettings, CurateStage
+from curation.curate import CurateStage
 from curation.decisions import decide
-from curation.people.mediapipe import PeopleSettings
+from curation.people.settings import PeopleSettings
 from curation.select import SelectSettings
+from curation.settings import CurateSettings
 from dataset.records import MAP_NAMES, STREAM_NAMES
 from dataset.streams import decode_stream, stream_channels
 from dataset.video import probe_video, read_frames
 from rendering.body_model import BodyModel
 from rendering.maps import draw_maps
 from rendering.rasterizer import open_rasterizer
-from rendering.render import RenderSettings, RenderStage
+from rendering.render import RenderStage
+from rendering.settings import RenderSettings
 from rendering.skeleton import smpl_to_wholebody_points
 
 FOLDERS = {"rgb": "images"} | {name: name for name in (*MAP_NAMES, "mask")}

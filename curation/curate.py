@@ -6,77 +6,28 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from pydantic import Field
 
 from curation.looking import Looked, look_through, without_bystanders
 from curation.people.detector import PoseDetector
-from curation.people.mediapipe import MediaPipeDetector, PeopleSettings
-from curation.people.subject import SubjectRule
-from curation.people.tracking import MAX_GAP_FRAMES, Track
+from curation.people.mediapipe import MediaPipeDetector
+from curation.people.settings import PeopleSettings
+from curation.people.tracking import Track
 from curation.scores.clip import person_scores, picture_scores
-from curation.scores.given_models import GivenModels, PictureScorer
+from curation.scores.given_models import PictureScorer, load_scorers
 from curation.scores.meter import Meter
-from curation.shots import ShotFinder, ShotSettings
+from curation.settings import CURATE_VERSION, CurateSettings
+from curation.shots import ShotFinder
 from curation.spans import Span, candidate_spans, people_present, trimmed_shots
 from dataset.errors import ItemError
-from dataset.settings import Settings
 from dataset.storage import Location, local_file
 from dataset.video import read_timed_frames
-
-
-class CurateSettings(Settings):
-    """How videos are cut into candidate clips."""
-
-    fps: float = Field(default=30.0, gt=0, description="The one frame rate of the whole pipeline")
-    proxy_size: int = Field(
-        default=960, ge=128, description="Longer side of the frames that are looked at"
-    )
-    detect_every: int = Field(
-        default=3,
-        ge=1,
-        le=MAX_GAP_FRAMES + 1,
-        description="People are searched in every n-th frame, and where somebody comes or goes in "
-        "every one",
-    )
-    # Cosmos (cosmos-curate, shot cutting) keeps 2 s and more, TalkVid 5; one second is what stage 2
-    # wants of frames at its least, and dance cuts are short. `select.min_seconds` can ask for more.
-    min_clip_seconds: float = Field(default=1.0, gt=0, description="Shorter spans are no clips")
-    # NeMo Curator's examples; Cosmos itself 60. Training reads windows, and a body is fitted whole.
-    max_clip_seconds: float = Field(
-        default=10.0, gt=0, description="Longer spans are cut into equal parts"
-    )
-    part_overlap_seconds: float = Field(
-        default=0.0, ge=0, description="How much two parts of a long span have in common"
-    )
-    # Cosmos crops 0.5 s, as its network finds cuts to within a few frames; here they are found to
-    # the frame, and what is left is what a codec or a deinterlacer mixes. Ours.
-    trim_seconds: float = Field(
-        default=0.1, ge=0, description="Cut off beside every cut, so that none enters a clip"
-    )
-    min_track_seconds: float = Field(
-        default=0.5, ge=0, description="Who is seen for less is a false alarm, or of no matter"
-    )
-    bystander_share: float = Field(
-        default=0.1,
-        ge=0,
-        le=1,
-        description="Smaller boxes, relative to the largest, are background",
-    )
-    subject: SubjectRule = Field(
-        # What is wanted of a shot is frames; size and place depend on who stands in front.
-        default="longest",
-        description="Whose clip it is where several people are: the largest in the picture, the "
-        "most central, or who is there longest",
-    )
-    shots: ShotSettings = ShotSettings()
-    models: GivenModels = GivenModels()
 
 
 class CurateStage:
     """``videos`` row -> ``clips`` rows; the detector is made in ``load``, in the worker."""
 
     name = "curate"
-    version = 3
+    version = CURATE_VERSION
     cpus = 1.0
     gpus = 0.0
 
@@ -94,7 +45,7 @@ class CurateStage:
             ValueError: A network of `models` is not there or of another kind.
         """
         if self._detector is None:
-            self._scorers = self._settings.models.load()
+            self._scorers = load_scorers(self._settings.models)
             self._detector = MediaPipeDetector(self._people)
 
     def process(self, item: dict[str, Any]) -> Iterator[dict[str, Any]]:

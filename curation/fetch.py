@@ -10,7 +10,7 @@ from curation.fetching.bring import Arrived, Bringer
 from curation.fetching.budgets import Budget, PlatformBudgets
 from curation.fetching.partials import partial_folder
 from curation.fetching.platform_names import platform_of
-from curation.fetching.settings import FetchSettings
+from curation.fetching.settings import FETCH_VERSION, FetchSettings
 from curation.fetching.urls import without_secrets
 from dataset.denied import DenyList, read_denied
 from dataset.errors import ItemError
@@ -34,7 +34,7 @@ class FetchStage:
     """
 
     name = "fetch"
-    version = 2
+    version = FETCH_VERSION
     cpus = 1.0
     gpus = 0.0
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Annotated
 
-import numba
 import numpy as np
 from jaxtyping import Bool, Float64, Int64
 from pydantic import Field
@@ -73,13 +72,15 @@ def _filled_up(
     shares: Float64[np.ndarray, " groups"],
 ) -> Bool[np.ndarray, " clips"]:
     """Fractions are of what is taken in the end, so its number is lowered until it is met."""
+    from curation.admission import add_one, greedy  # Numba: half a second, for quotas alone
+
     total = len(counted)
     while True:
-        taken = _greedy(counted, _room(counts, shares, total))
+        taken = greedy(counted, _room(counts, shares, total))
         if int(taken.sum()) >= total:
             break
         total = int(taken.sum())
-    while _add_one(counted, taken, _room(counts, shares, int(taken.sum()) + 1)):
+    while add_one(counted, taken, _room(counts, shares, int(taken.sum()) + 1)):
         pass
     return taken
 
@@ -90,43 +91,3 @@ def _room(
     """The most clips of every group when so many are taken in all."""
     of_share = np.floor(shares * total + 1e-9).astype(np.int64)
     return np.where(counts >= 0, counts, of_share)
-
-
-@numba.njit(cache=True)
-def _greedy(counted, room):
-    taken = np.zeros(len(counted), np.bool_)
-    held = np.zeros(len(room), np.int64)
-    for clip in range(len(counted)):
-        taken[clip] = _fits(counted[clip], held, room)
-        if taken[clip]:
-            _count(counted[clip], held)
-    return taken
-
-
-@numba.njit(cache=True)
-def _add_one(counted, taken, room):
-    """Take the first clip that fits beside those taken; whether there was one."""
-    held = np.zeros(len(room), np.int64)
-    for clip in range(len(counted)):
-        if taken[clip]:
-            _count(counted[clip], held)
-    for clip in range(len(counted)):
-        if not taken[clip] and _fits(counted[clip], held, room):
-            taken[clip] = True
-            return True
-    return False
-
-
-@numba.njit(cache=True)
-def _fits(groups, held, room):
-    full = False
-    for group in groups:
-        full |= group >= 0 and held[group] >= room[group]
-    return not full
-
-
-@numba.njit(cache=True)
-def _count(groups, held):
-    for group in groups:
-        if group >= 0:
-            held[group] += 1

@@ -10,9 +10,9 @@ from itertools import pairwise
 import cv2
 import numpy as np
 from jaxtyping import UInt8
-from pydantic import Field
 from scenedetect import AdaptiveDetector, FrameTimecode
 
+from curation.settings import ShotSettings
 from curation.transitions import (
     Recent,
     Thumbnails,
@@ -22,7 +22,6 @@ from curation.transitions import (
     is_blank,
     thumbnail,
 )
-from dataset.settings import Settings
 
 _SMALL_WIDTH = 200
 _NEIGHBOURS = 8
@@ -33,32 +32,6 @@ _MAX_FADE_FRAMES = 45
 _REPEATED = 0.6
 """Mean difference in grey levels under which a frame repeats the one before; coding makes 0.3."""
 _MAX_PASSED_OVER = 6  # more repetitions are a picture at rest, not a source of 5 frames a second
-
-
-class ShotSettings(Settings):
-    """PySceneDetect's adaptive detector proposes cuts; the pictures around them decide."""
-
-    # These three are its own defaults.
-    adaptive_threshold: float = Field(
-        default=3.0, description="Change against the frames around it"
-    )
-    min_content_change: float = Field(
-        default=15.0, description="Change of hue, saturation, lightness"
-    )
-    window_frames: int = Field(default=2, ge=1, description="Frames on each side to compare with")
-    # Cuts between scenes change 0.71 and more, captions and flashes up to 0.34. Ours, as below
-    # (docs/decisions/curation-ground-truth.md).
-    min_changed_share: float = Field(
-        default=0.5, ge=0, le=1, description="Part of the picture that another shot changes"
-    )
-    min_gradual_contrast: float = Field(
-        default=20.0, gt=0, description="Difference of a dissolve's ends, grey levels"
-    )
-    # Dissolves of moving scenes measured 0.15 to 0.38; at 0.5 cuts in motion are taken for them.
-    max_gradual_residual: float = Field(
-        default=0.35, gt=0, description="How far a dissolve's pictures are off the mix of its ends"
-    )
-    min_shot_frames: int = Field(default=15, ge=1, description="Shorter shots are left out")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,8 @@ from itertools import pairwise
 import numpy as np
 from jaxtyping import Bool
 
-from curation.people.subject import SubjectRule, choose_subject
+from curation.people.settings import SubjectRule
+from curation.people.subject import choose_subject
 from curation.people.tracking import Track
 
 _NOBODY, _SEVERAL = -1, -2  # beside the index of the one track that is present

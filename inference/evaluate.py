@@ -15,6 +15,7 @@ from dataset.streams import decode_stream
 from dataset.tables import read_row
 from inference.manifest import own_frame
 from inference.metrics import l1, motion_energy, psnr, ssim
+from inference.settings import EVALUATE_VERSION
 
 
 class EvaluateStage:
@@ -26,7 +27,7 @@ class EvaluateStage:
     """
 
     name = "evaluate"
-    version = 1
+    version = EVALUATE_VERSION
     cpus = 1.0
     gpus = 0.0
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import cv2
 import numpy as np
 from jaxtyping import Float32, UInt8
 
 from curation.people.detector import PoseDetector
-from curation.people.subject import SubjectRule, choose_subject
+from curation.people.settings import SubjectRule
+from curation.people.subject import choose_subject
 from curation.people.tracking import track_people
 from dataset.errors import ItemError
 from dataset.records import BodyTrack, Keypoints
@@ -20,6 +21,7 @@ from dataset.storage import Location
 from dataset.streams import decode_stream
 from dataset.tables import read_row
 from dataset.video import read_frames
+from inference.settings import SkeletonSource
 from rendering.body_model import BodyModel
 from rendering.camera import default_camera
 from rendering.fitting import BodyFitter
@@ -27,8 +29,6 @@ from rendering.point_transfer import transfer_points
 from rendering.render import TRACK_COLUMNS, read_track
 from rendering.skeleton import smpl_to_wholebody_points
 from rendering.track import select_frames
-
-SkeletonSource = Literal["transferred", "body"]
 
 MAX_PICTURE_SIDE = 8192
 DETECT_EVERY = 3  # frames; in between boxes are interpolated, which keypoints do not depend on

@@ -7,38 +7,14 @@ from collections.abc import Callable
 import torch
 from diffusers.schedulers.scheduling_ddim import DDIMScheduler, DDIMSchedulerOutput
 from jaxtyping import Float, UInt8
-from pydantic import Field
 from torch import Tensor
 
-from dataset.settings import Settings
+from inference.settings import SampleSettings
 from inference.windows import windows
 from training.champ.attention import ReferenceKeysValues
 from training.champ.network import ChampNetwork
-from training.champ.schedule import ScheduleSettings
 
 Maps = Float[Tensor, "1 maps 3 frames height width"] | UInt8[Tensor, "1 maps 3 frames height width"]
-
-
-class SampleSettings(Settings):
-    """How latents are sampled (conventions: Noise schedule, training, sampling)."""
-
-    steps: int = Field(default=20, ge=1, description="DDIM steps.")
-    guidance_scale: float = Field(
-        default=3.5,
-        ge=1,
-        description="Weight of classifier-free guidance; 1 runs the conditional half alone.",
-    )
-    window_frames: int = Field(default=24, ge=1, description="Frames denoised together.")
-    window_overlap: int = Field(default=4, ge=0, description="Frames two windows share.")
-    closed_loop: bool = Field(
-        default=False, description="Windows wrap round to the first frames, as the official ones."
-    )
-    shared_noise: bool = Field(
-        default=False, description="All frames start from one noise; small networks flicker less."
-    )
-    schedule: ScheduleSettings = Field(
-        default=ScheduleSettings(), description="The noise schedule the network was trained with."
-    )
 
 
 @torch.no_grad()

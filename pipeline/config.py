@@ -11,20 +11,18 @@ from typing import Any, get_args
 import yaml
 from pydantic import BaseModel, Field, ValidationError
 
-from curation.curate import CurateSettings
-from curation.duplicates.copies import DuplicateSettings
+from curation.duplicates.settings import DuplicateSettings
 from curation.fetching.settings import FetchSettings
-from curation.people.mediapipe import PeopleSettings
+from curation.people.settings import PeopleSettings
 from curation.select import SelectSettings
+from curation.settings import CurateSettings
 from dataset.settings import Settings
-from inference.animate import AnimateSettings
+from inference.settings import AnimateSettings
 from pipeline.model_settings import ModelSettings
 from pipeline.settings import JobSettings
-from rendering.render import RenderSettings
-from training.champ.schedule import ScheduleSettings
-from training.champ.settings import NetworkSettings
-from training.latents import EncodeSettings
-from training.settings import TrainSettings
+from rendering.settings import RenderSettings
+from training.champ.settings import NetworkSettings, ScheduleSettings
+from training.settings import EncodeSettings, TrainSettings
 
 
 class Config(Settings):

@@ -7,8 +7,7 @@ from pathlib import Path
 from pydantic import Field
 
 from dataset.settings import Settings
-from training.champ.autoencoder import VaeSettings
-from training.champ.image_encoder import ImageEncoderSettings
+from training.champ.settings import ImageEncoderSettings, VaeSettings
 
 
 class ModelSettings(Settings):

@@ -1,6 +1,7 @@
 """The fingerprints of what each job makes: its version, settings and files, and what it reads.
 
 Each recipe includes the one before it, so that clips cut anew are rendered anew, and no others.
+Versions come from the settings' modules: a job that touches no picture loads no network's library.
 """
 
 from __future__ import annotations
@@ -8,28 +9,26 @@ from __future__ import annotations
 from pathlib import Path
 
 from curation import decisions
-from curation.curate import CurateStage
-from curation.duplicates import clusters
-from curation.fetch import FetchStage
-from curation.fetching.settings import deciding_settings
+from curation.duplicates.settings import DUPLICATES_VERSION
+from curation.fetching.settings import FETCH_VERSION, deciding_settings
+from curation.settings import CURATE_VERSION
 from dataset.fingerprint import fingerprint
-from inference.animate import AnimateStage
-from inference.evaluate import EvaluateStage
+from inference.settings import ANIMATE_VERSION, EVALUATE_VERSION
 from pipeline.config import Config
-from rendering.render import RenderStage
-from training.latents import EncodeStage
+from rendering.settings import RENDER_VERSION
+from training.settings import ENCODE_VERSION
 
 
 def fetch_recipe(config: Config) -> str:
     """What limits a video was fetched under."""
-    return fingerprint(FetchStage.name, FetchStage.version, deciding_settings(config.fetch))
+    return fingerprint("fetch", FETCH_VERSION, deciding_settings(config.fetch))
 
 
 def curate_recipe(config: Config) -> str:
     """How videos were cut and scored."""
     return fingerprint(
-        CurateStage.name,
-        CurateStage.version,
+        "curate",
+        CURATE_VERSION,
         {
             "curate": config.curate.model_dump(mode="json"),
             "people": config.people.model_dump(mode="json"),
@@ -43,7 +42,7 @@ def duplicates_recipe(config: Config) -> str:
     """What counts as a copy of a clip."""
     return fingerprint(
         "duplicates",
-        clusters.VERSION,
+        DUPLICATES_VERSION,
         {"duplicates": config.duplicates.model_dump(mode="json"), "curate": curate_recipe(config)},
     )
 
@@ -66,8 +65,8 @@ def render_recipe(config: Config) -> str:
     if config.render.fitter == "hmr2":
         named.append(config.render.hmr2.checkpoint)
     return fingerprint(
-        RenderStage.name,
-        RenderStage.version,
+        "render",
+        RENDER_VERSION,
         {"render": config.render.model_dump(mode="json"), "curate": curate_recipe(config)},
         files=[path for path in named if path],
     )
@@ -76,8 +75,8 @@ def render_recipe(config: Config) -> str:
 def encode_recipe(config: Config, vae: Path) -> str:
     """Which networks encoded which renderings."""
     return fingerprint(
-        EncodeStage.name,
-        EncodeStage.version,
+        "encode",
+        ENCODE_VERSION,
         {
             "encode": config.encode.model_dump(mode="json"),
             "image_encoder": config.models.image_encoder_sizes.model_dump(mode="json"),
@@ -90,8 +89,8 @@ def encode_recipe(config: Config, vae: Path) -> str:
 def animate_recipe(config: Config, checkpoint: Path, vae: Path) -> str:
     """Which networks and settings animated."""
     return fingerprint(
-        AnimateStage.name,
-        AnimateStage.version,
+        "animate",
+        ANIMATE_VERSION,
         {
             "animate": config.animate.model_dump(mode="json"),
             "image_encoder": config.models.image_encoder_sizes.model_dump(mode="json"),
@@ -103,7 +102,7 @@ def animate_recipe(config: Config, checkpoint: Path, vae: Path) -> str:
 
 def evaluate_recipe(animations: str) -> str:
     """Which animations were scored."""
-    return fingerprint(EvaluateStage.name, EvaluateStage.version, {"animate": animations})
+    return fingerprint("evaluate", EVALUATE_VERSION, {"animate": animations})
 
 
 def _files(folder: Path | None) -> list[Path]:

@@ -4,34 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 from jaxtyping import Float32, UInt8
-from pydantic import Field
 
 from dataset.errors import ItemError
 from dataset.records import BodyTrack
-from dataset.settings import Settings
-
-
-class FitLimits(Settings):
-    """Clips whose fit is beyond these are rejected.
-
-    Clips of real people measure 0.007 to 0.011, 1 to 12 m/s^2 and 0.73 to 0.84
-    (docs/experiments.md, Bodies of real people).
-    """
-
-    max_reprojection_share: float = Field(
-        default=0.05,
-        gt=0,
-        description="The most a clip's median reprojection error may be of the person's height",
-    )
-    max_acceleration: float = Field(
-        default=40.0,
-        gt=0,
-        description="The most that joints may accelerate on average in all but one in twenty "
-        "frames, m/s^2; above it the body flickers",
-    )
-    min_silhouette_iou: float = Field(
-        default=0.5, ge=0, le=1, description="The least that the body must cover the person"
-    )
+from rendering.settings import FitLimits
 
 
 def check_reprojection(

@@ -8,59 +8,24 @@ from typing import Protocol
 import numpy as np
 import torch
 from jaxtyping import Bool, Float32, UInt8
-from pydantic import Field
 from scipy.ndimage import binary_dilation
 
 from curation.people.crossings import uncross_limbs
 from dataset.errors import ItemError
 from dataset.records import BodyTrack, Camera, Keypoints
-from dataset.settings import Settings
 from rendering.body_model import BodyModel
 from rendering.body_points import find_points
 from rendering.camera import check_camera
-from rendering.fitting_outline import OutlineFinder, OutlineSettings
+from rendering.fitting_outline import OutlineFinder
+from rendering.fitting_settings import FitSettings
 from rendering.fitting_solver import Problem, minimise
 from rendering.fitting_start import make_evidence, start
-from rendering.fitting_terms import TermSettings, Unknowns
+from rendering.fitting_terms import Unknowns, accelerations
 from rendering.kinematics import rotation_matrices
 from rendering.smoothing import smooth, smooth_rotations
 
 _ROUGHLY = 10
 """How much coarser the tolerance is of a fit that is only a step to the next one."""
-
-
-class FitSettings(Settings):
-    """The fit of a clip."""
-
-    terms: TermSettings = Field(
-        default=TermSettings(), description="Weights of the evidence and beliefs"
-    )
-    outline: OutlineSettings = Field(
-        default=OutlineSettings(), description="The silhouette, where the detector gives one"
-    )
-    steps: int = Field(default=25, ge=1, description="Most Gauss-Newton steps")
-    tolerance: float = Field(
-        default=1e-3, ge=0, description="Stop when a step gains less than this share of the cost"
-    )
-    min_confidence: float = Field(
-        default=0.2, ge=0, le=1, description="A point under this confidence counts as not seen"
-    )
-    doubt_ratio: float = Field(
-        default=2.5,
-        gt=1,
-        description="Where a frame's points are missed by so many times the clip's median, its 3D "
-        "landmarks are taken for wrong (front and back confused) and left out",
-    )
-    calmest: float = Field(
-        default=0.3,
-        gt=0,
-        le=1,
-        description="A joint that moves calmly is held steadier: at most as if this share of the "
-        "accelerations were expected of it",
-    )
-    smoothing_seconds: float = Field(
-        default=0.02, ge=0, description="Deviation of the Gaussian that smooths the result"
-    )
 
 
 class BodyFitter(Protocol):
@@ -123,7 +88,7 @@ class KeypointFitter:
             evidence=make_evidence(seen, camera, fps, self.settings.min_confidence),
             camera=camera,
             settings=self.settings.terms,
-            accelerations=self.settings.terms.accelerations(),
+            accelerations=accelerations(self.settings.terms),
         )
         found = self._solve(problem)
         doubtful = self._doubtful_frames(problem, found)

@@ -16,15 +16,14 @@ import cv2
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Float32, Float64, Int, UInt8
-from pydantic import Field
 from torch import Tensor
 
 from dataset.records import SMPL_JOINTS, BodyTrack, Camera
-from dataset.settings import Settings
 from rendering.body_model import BodyModel
 from rendering.body_points import skin_points
 from rendering.camera import project
 from rendering.fitting_body import moved_by_betas
+from rendering.fitting_settings import OutlineSettings
 from rendering.kinematics import forward_kinematics, rotation_matrices
 from rendering.maps import draw_body
 from rendering.mesh import vertex_normals
@@ -39,22 +38,6 @@ _LEAST_RIM = 5
 
 _EDGE_ON = 0.35
 """A skin point is on the rim where the cosine of its normal to the line of sight is under this."""
-
-
-class OutlineSettings(Settings):
-    """How far the silhouette is trusted."""
-
-    frames: int = Field(default=16, ge=0, description="Frames looked at; 0: no silhouette is used")
-    points: int = Field(default=800, ge=50, description="Skin points tried for the rim")
-    weight: float = Field(
-        default=0.5, ge=0, description="Weight of a point on the rim: neighbours err alike"
-    )
-    deviation: float = Field(
-        default=0.01, gt=0, description="Expected miss of the rim, in body heights in the picture"
-    )
-    reach: float = Field(
-        default=0.06, gt=0, description="Edges further away, in body heights, are another thing's"
-    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

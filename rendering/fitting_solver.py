@@ -17,13 +17,13 @@ from rendering.fitting_body import PosedPoints, posed_points
 from rendering.fitting_contact import FEET, add_contact, contact_cost
 from rendering.fitting_equations import NormalEquations, Sight
 from rendering.fitting_outline import Outline
+from rendering.fitting_settings import TermSettings
 from rendering.fitting_terms import (
     DEPTH,
     FRAME_SIZE,
     PLACE,
     POSE,
     Evidence,
-    TermSettings,
     Unknowns,
     robust_cost,
     robust_weight,
@@ -47,7 +47,7 @@ _UNUSUAL = 5.0
 class Problem:
     """One clip to fit: the body, what was seen of it, and what is believed of it.
 
-    ``accelerations`` are those expected of a frame's unknowns (``TermSettings.accelerations``);
+    ``accelerations`` are those expected of a frame's unknowns (``fitting_terms.accelerations``);
     ``outline`` is what the silhouette says of the shape, where there is one.
     """
 

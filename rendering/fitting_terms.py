@@ -10,11 +10,10 @@ from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float64
-from pydantic import Field
 from torch import Tensor
 
 from dataset.records import SMPL_JOINTS
-from dataset.settings import Settings
+from rendering.fitting_settings import TermSettings
 from rendering.kinematics import rotation_matrices
 
 POSED_JOINTS = 21
@@ -25,65 +24,6 @@ FRAME_SIZE = 3 + 3 * POSED_JOINTS + 3
 
 ROOT, POSE, PLACE = slice(0, 3), slice(3, FRAME_SIZE - 3), slice(FRAME_SIZE - 3, FRAME_SIZE - 1)
 DEPTH = FRAME_SIZE - 1
-
-
-class TermSettings(Settings):
-    """How far each kind of evidence and belief is trusted."""
-
-    point_deviation: float = Field(
-        default=0.006,
-        gt=0,
-        description="Expected error of a 2D point, in body heights in the picture",
-    )
-    landmark_deviation_m: float = Field(
-        default=0.05,
-        gt=0,
-        description="Expected error of a 3D landmark; larger than it is, as neighbours in time err "
-        "together",
-    )
-    landmark_depth_deviation_m: float = Field(
-        default=0.07, gt=0, description="The same along the line of sight"
-    )
-    outlier_deviations: float = Field(
-        default=3.0, gt=0, description="Beyond so many deviations the cost grows linearly"
-    )
-    betas_deviation: float = Field(
-        default=1.0, gt=0, description="Expected size of a body shape number"
-    )
-    habit_weight: float = Field(
-        default=0.3, ge=0, description="Weight of the poses that people usually take"
-    )
-    limit_weight: float = Field(default=1.0, ge=0, description="Weight of the joint limits")
-    contact_weight: float = Field(
-        default=1.0, ge=0, description="Weight of feet standing still; 0 lets them slide"
-    )
-    contact_speed: float = Field(
-        default=0.1, gt=0, description="A foot faster than this across the picture is moving, m/s"
-    )
-    turn_acceleration: float = Field(
-        default=24.0, gt=0, description="Expected angular acceleration of a limb's joint, rad/s^2"
-    )
-    trunk_acceleration: float = Field(
-        default=6.0, gt=0, description="The same of the root, the spine, the neck and the collars"
-    )
-    place_acceleration: float = Field(
-        default=4.0, gt=0, description="Expected acceleration in the picture, body heights/s^2"
-    )
-    depth_acceleration: float = Field(
-        default=0.3, gt=0, description="Expected relative acceleration of the distance, 1/s^2"
-    )
-
-    def accelerations(self) -> Float64[Tensor, " unknowns"]:
-        """The expected accelerations of a frame's unknowns, per second squared."""
-        trunk = ("spine", "neck", "head", "left_collar", "right_collar")
-        joints = [
-            self.trunk_acceleration if name.startswith(trunk) else self.turn_acceleration
-            for name in SMPL_JOINTS[1 : 1 + POSED_JOINTS]
-        ]
-        groups = [self.trunk_acceleration, *joints]
-        flat = [value for value in groups for _ in range(3)]
-        flat += [self.place_acceleration] * 2 + [self.depth_acceleration]
-        return torch.tensor(flat, dtype=torch.float64)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,6 +73,19 @@ class Unknowns:
     def body_pose(self) -> Float64[Tensor, "frames 23 3"]:
         """The pose with SMPL's straight hands."""
         return torch.cat([self.pose, self.pose.new_zeros(len(self.pose), 2, 3)], 1)
+
+
+def accelerations(settings: TermSettings) -> Float64[Tensor, " unknowns"]:
+    """The expected accelerations of a frame's unknowns, per second squared."""
+    trunk = ("spine", "neck", "head", "left_collar", "right_collar")
+    joints = [
+        settings.trunk_acceleration if name.startswith(trunk) else settings.turn_acceleration
+        for name in SMPL_JOINTS[1 : 1 + POSED_JOINTS]
+    ]
+    groups = [settings.trunk_acceleration, *joints]
+    flat = [value for value in groups for _ in range(3)]
+    flat += [settings.place_acceleration] * 2 + [settings.depth_acceleration]
+    return torch.tensor(flat, dtype=torch.float64)
 
 
 def robust_cost(squares: Tensor, deviations: float) -> Tensor:

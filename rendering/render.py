@@ -3,76 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float32, UInt8
-from pydantic import Field
 
-from curation.people.mediapipe import MediaPipeDetector, PeopleSettings
+from curation.people.mediapipe import MediaPipeDetector
+from curation.people.settings import PeopleSettings
 from dataset.errors import ItemError
 from dataset.records import STREAM_NAMES, BodyTrack, Camera, Keypoints
-from dataset.settings import Settings
 from dataset.storage import Location, local_file
 from dataset.streams import StreamEncoder, encode_stream
 from dataset.video import read_frames
 from rendering.body_model import BodyModel
 from rendering.camera import default_camera
 from rendering.fit_quality import (
-    FitLimits,
     check_acceleration,
     check_overlap,
     check_reprojection,
     joint_acceleration,
     silhouette_overlap,
 )
-from rendering.fitting import BodyFitter, FitSettings, KeypointFitter
+from rendering.fitting import BodyFitter, KeypointFitter
 from rendering.hmr2.fitter import Hmr2Fitter
-from rendering.hmr2.regressor import Hmr2Settings
 from rendering.maps import draw_map_chunks
 from rendering.rasterizer import open_rasterizer
+from rendering.settings import RENDER_VERSION, RenderSettings
 from rendering.skeleton import smpl_to_wholebody_points
 
 Row = dict[str, Any]
-
-
-class RenderSettings(Settings):
-    """Fitting a clip's body and drawing its maps."""
-
-    body_model: Path | None = Field(
-        default=None, description="An SMPL .npz or .pkl of yours; none: the free body that ships"
-    )
-    backend: Literal["auto", "egl", "osmesa", "cpu"] = Field(
-        default="auto",
-        description="What rasterises; auto: OpenGL where a GPU draws, else the CPU",
-    )
-    device_index: int | None = Field(
-        default=None, ge=0, description="Which of EGL's devices draws; none: EGL_DEVICE_ID, else 0"
-    )
-    max_side: int = Field(default=768, ge=64, description="Longer side of the streams, in pixels")
-    skeleton: Literal["detector", "body"] = Field(
-        default="detector",
-        description="Whose points the dwpose map shows; detector: what was seen on the frame, with "
-        "hands and face; body: the fitted body's joints, which are never missing, without them",
-    )
-    fitter: Literal["keypoints", "hmr2"] = Field(
-        default="keypoints",
-        description="Where 3D comes from; keypoints: the detector's landmarks; hmr2: the 4D-Humans "
-        "network, from a checkpoint of yours",
-    )
-    fit: FitSettings = Field(default=FitSettings(), description="The body fit")
-    hmr2: Hmr2Settings = Field(default=Hmr2Settings(), description="The 4D-Humans network")
-    limits: FitLimits = Field(
-        default=FitLimits(), description="Beyond these a clip's fit is rejected"
-    )
 
 
 class RenderStage:
     """Turns a selected clip into a row of the ``guidance`` table."""
 
     name = "render"
-    version = 2
+    version = RENDER_VERSION
     cpus = 1.0
 
     def __init__(

@@ -4,38 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import torch
-from pydantic import Field
 
-from dataset.settings import Settings
 from dataset.storage import Location
 from dataset.tables import read_row
 from training.champ.autoencoder import Autoencoder
-from training.champ.image_encoder import ImageEncoder, ImageEncoderSettings
+from training.champ.image_encoder import ImageEncoder
+from training.champ.settings import ImageEncoderSettings
 from training.clips import TrainingClip, boxes_crop, read_frames_cut
+from training.settings import ENCODE_VERSION, EncodeSettings
 from training.tensors import pack_tensor
 
 FRAMES_AT_ONCE = 32  # bounds memory: a clip is never held at full size as a whole
-
-
-class EncodeSettings(Settings):
-    """What the network sees of a clip: the square around the person, and its size."""
-
-    size: int = Field(
-        default=768, ge=8, description="Height and width of the square frames, pixels."
-    )
-    crop_margin: float = Field(
-        default=0.1,
-        ge=0,
-        description="Around the person's boxes in the clip, as a share of their extent.",
-    )
-    image_embeds: Literal["frame", "clip"] = Field(
-        default="frame",
-        description="An image token of every frame, or of the clip's first frame alone.",
-    )
 
 
 class EncodeStage:
@@ -52,7 +34,7 @@ class EncodeStage:
     """
 
     name = "encode"
-    version = 1
+    version = ENCODE_VERSION
     cpus = 1.0
 
     def __init__(

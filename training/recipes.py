@@ -15,8 +15,8 @@ from dataset.storage import Location
 from training.champ import checkpoints
 from training.champ.network import ChampNetwork
 from training.champ.reference import freeze_reference_tail
-from training.champ.schedule import ScheduleSettings, loss_weights, make_scheduler
-from training.champ.settings import NetworkSettings
+from training.champ.schedule import loss_weights, make_scheduler
+from training.champ.settings import NetworkSettings, ScheduleSettings
 from training.clips import ClipStore, TrainingClip, encoded_clips
 from training.data import collate, draw_noise, plan_sample, read_sample, usable_clips
 from training.settings import OptimizerSettings, StageSettings, TrainSettings

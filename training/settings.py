@@ -1,4 +1,4 @@
-"""What a training run can be told: the defaults are the official hyper-parameters."""
+"""What encoding and training can be told: the defaults are the official hyper-parameters."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from dataset.settings import Settings
+
+ENCODE_VERSION = 1
+"""Of the stage's code, a part of its recipe: other rows of the same settings, another version."""
 
 
 class OptimizerSettings(Settings):
@@ -145,3 +148,20 @@ class TrainSettings(Settings):
                 f"stage1.frames must be 1 (no motion modules there), got {self.stage1.frames}"
             )
         return self
+
+
+class EncodeSettings(Settings):
+    """What the network sees of a clip: the square around the person, and its size."""
+
+    size: int = Field(
+        default=768, ge=8, description="Height and width of the square frames, pixels."
+    )
+    crop_margin: float = Field(
+        default=0.1,
+        ge=0,
+        description="Around the person's boxes in the clip, as a share of their extent.",
+    )
+    image_embeds: Literal["frame", "clip"] = Field(
+        default="frame",
+        description="An image token of every frame, or of the clip's first frame alone.",
+    )

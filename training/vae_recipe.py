@@ -13,11 +13,11 @@ from torch import Tensor, nn
 
 from dataset.fingerprint import fingerprint
 from dataset.storage import Location
-from training.champ.autoencoder import Autoencoder, VaeSettings, frames_to_pixels
+from training.champ.autoencoder import Autoencoder, frames_to_pixels
+from training.champ.settings import VaeSettings
 from training.clips import ClipStore, rendered_clips
 from training.data import plan_sample, seen_frames, usable_clips
-from training.latents import EncodeSettings
-from training.settings import TrainSettings
+from training.settings import EncodeSettings, TrainSettings
 
 STATISTICS_FRAMES = 512  # enough for a mean and a deviation per channel
 

@@ -9,11 +9,9 @@ import numpy as np
 import pyarrow as pa
 from jaxtyping import Float64, Int64, UInt64
 
-from curation.duplicates.copies import KINDS, DuplicateSettings, HashedClips, find_copies
+from curation.duplicates.copies import KINDS, HashedClips, find_copies
 from curation.duplicates.hashing import HASH_BYTES
-
-VERSION = 1
-"""Of the rules in this package: a part of the recipe of ``duplicates``."""
+from curation.duplicates.settings import DuplicateSettings
 
 CLIP_COLUMNS = (
     "clip_id",

@@ -12,6 +12,9 @@ from curation.fetching.budgets import Rates
 from curation.fetching.turns import RetryRules
 from dataset.settings import Settings
 
+FETCH_VERSION = 2
+"""Of the stage's code, a part of its recipe: other rows of the same settings, another version."""
+
 
 class PlatformSettings(Settings):
     """What one platform bears from all workers together, and what is asked of it."""

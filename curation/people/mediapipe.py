@@ -11,7 +11,6 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 from jaxtyping import Float32, UInt8
-from pydantic import Field
 
 from curation.people.anchors import box_overlap, share_inside
 from curation.people.crossings import uncross_limbs
@@ -21,53 +20,13 @@ from curation.people.hands import HandReader
 from curation.people.layout import body_from_pose
 from curation.people.pose import Pose, PoseFinder, PoseReader, pose_leap
 from curation.people.regions import Region, paste_back
+from curation.people.settings import PeopleSettings
 from curation.people.sides import straighten_sides
 from dataset.records import FACE_POINTS, LEFT_HAND_POINTS, RIGHT_HAND_POINTS, Keypoints
-from dataset.settings import Settings
 
 _CROWN = 0.7  # height of the crown over the ears, in distances from shoulders to ears
 _FLESH = 0.04  # of the longer side
 _SAME_REGION = 0.5  # IoU above which two regions would read the same person
-
-
-class PeopleSettings(Settings):
-    """How people are found. Scores are the networks' own, in [0, 1]."""
-
-    min_detection_score: float = Field(
-        default=0.5, ge=0, le=1, description="Person detector: below, a proposal is not looked at"
-    )
-    min_presence: float = Field(
-        default=0.5,
-        ge=0,
-        le=1,
-        description="Landmark networks: below, there is no person, hand or face",
-    )
-    min_followed_presence: float = Field(
-        default=0.8, ge=0, le=1, description="The same where a person was, with no proposal there"
-    )
-    tiles: int = Field(
-        default=1, ge=0, le=4, description="Crops along the short side for small people; 0: none"
-    )
-    max_readings: int = Field(
-        default=8, ge=1, description="Readings of a frame in which the body seems to leap"
-    )
-    # Running, kicking and jumping people stay under 0.03 at 30 fps; a front taken for a back
-    # measured 0.06 to 0.2. Second readings brought it to 0.041, at 1.1 readings a frame.
-    calm_leap: float = Field(
-        default=0.03, ge=0, description="Mean way of the body's points, in sides of the region"
-    )
-    max_overlap: float = Field(
-        default=0.5, ge=0, le=1, description="Two boxes with a larger IoU are one person"
-    )
-    max_contained: float = Field(
-        default=0.75,
-        ge=0,
-        le=1,
-        description="A box with a larger share inside a better one is part of it",
-    )
-    min_box_overlap: float = Field(
-        default=0.3, ge=0, le=1, description="A tracked pose with a smaller IoU to its box is lost"
-    )
 
 
 class MediaPipeDetector:

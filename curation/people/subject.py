@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, get_args
+from typing import get_args
 
 import numpy as np
 
+from curation.people.settings import SubjectRule
 from curation.people.tracking import Track
-
-SubjectRule = Literal["largest", "central", "longest"]
 
 
 def choose_subject(tracks: Sequence[Track], rule: SubjectRule, size: tuple[int, int]) -> int:

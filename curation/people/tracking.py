@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Bool, Float32, Int
 from scipy.optimize import linear_sum_assignment
 
-MAX_GAP_FRAMES = 8
+from curation.people.settings import MAX_GAP_FRAMES
 
 # In lengths of the box's longer side, per frame at about 30 frames a second; a walker makes 0.03 a
 # frame, a sprinter 0.13.

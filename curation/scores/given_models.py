@@ -7,43 +7,23 @@ from pathlib import Path
 import cv2
 import numpy as np
 from jaxtyping import UInt8
-from pydantic import Field
 
 from curation.people.litert import Network
-from dataset.settings import Settings
+from curation.settings import GivenModels
 
 _RATINGS = 10  # NIMA (Talebi and Milanfar, 2018) gives the shares of the ratings 1 to 10
 
 
-class GivenModels(Settings):
-    """LiteRT networks (`.tflite`) that no package ships; a score without its network is null.
+def load_scorers(models: GivenModels) -> dict[str, PictureScorer]:
+    """The given networks by the name of their score.
 
-    Input: one RGB picture, 1 x side x side x 3 float32 in 0 to 1, the whole frame squeezed into a
-    square. Output: one number, or (aesthetic) the shares of the ratings 1 to 10.
+    Raises:
+        ValueError: A file is not there, is no network, or is one of another input or output.
     """
-
-    indoor: Path | None = Field(
-        default=None, description="Network that gives the probability that a picture is indoors"
-    )
-    aesthetic: Path | None = Field(
-        default=None, description="Network that rates a picture, as NIMA or with one number"
-    )
-
-    @property
-    def files(self) -> list[Path]:
-        """Those that are given: they decide over the scores, so they belong to the recipe."""
-        return [path for path in (self.indoor, self.aesthetic) if path is not None]
-
-    def load(self) -> dict[str, PictureScorer]:
-        """The given networks by the name of their score.
-
-        Raises:
-            ValueError: A file is not there, is no network, or is one of another input or output.
-        """
-        named = {"indoor": self.indoor, "aesthetic": self.aesthetic}
-        return {
-            name: PictureScorer(path, name=name) for name, path in named.items() if path is not None
-        }
+    named = {"indoor": models.indoor, "aesthetic": models.aesthetic}
+    return {
+        name: PictureScorer(path, name=name) for name, path in named.items() if path is not None
+    }
 
 
 class PictureScorer:

@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import torch
 from jaxtyping import Float
-from pydantic import Field, model_validator
 from torch import Tensor, nn
 from torch.nn import functional
 
-from dataset.settings import Settings
+from rendering.hmr2.settings import BackboneSettings
 
 CROP_HEIGHT, CROP_WIDTH = 256, 192
 """What the transformer sees, in pixels."""
@@ -22,21 +21,6 @@ _PATCH = 16
 _PADDING = 2  # 4D-Humans: 4 + 2 * (ratio // 2 - 1) with ratio 1
 _GRID = (CROP_HEIGHT // _PATCH, CROP_WIDTH // _PATCH)
 _NORM_EPS = 1e-6
-
-
-class BackboneSettings(Settings):
-    """The size of the vision transformer; the defaults are ViT-H's."""
-
-    width: int = Field(default=1280, ge=1, description="Features of a token")
-    depth: int = Field(default=32, ge=1, description="Blocks")
-    heads: int = Field(default=16, ge=1, description="Attention heads; they share the width")
-    mlp_ratio: int = Field(default=4, ge=1, description="Hidden features over the width")
-
-    @model_validator(mode="after")
-    def _heads_share_the_width(self) -> BackboneSettings:
-        if self.width % self.heads:
-            raise ValueError(f"{self.heads} heads cannot share a width of {self.width}")
-        return self
 
 
 class Backbone(nn.Module):

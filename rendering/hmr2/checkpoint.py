@@ -16,9 +16,8 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from rendering.hmr2.backbone import BackboneSettings
-from rendering.hmr2.head import HeadSettings
 from rendering.hmr2.network import Hmr2Network
+from rendering.hmr2.settings import BackboneSettings, HeadSettings
 
 IGNORED_PREFIXES = ("smpl.", "discriminator.")
 IGNORED_NAMES = ("initialized",)

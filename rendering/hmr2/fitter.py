@@ -10,8 +10,10 @@ from jaxtyping import Float32, UInt8
 from dataset.records import BODY_POINTS, BodyTrack, Camera, Keypoints
 from rendering.body_model import BodyModel
 from rendering.body_points import body_point_places, find_points
-from rendering.fitting import FitSettings, KeypointFitter
-from rendering.hmr2.regressor import Hmr2Regressor, Hmr2Settings, known_boxes
+from rendering.fitting import KeypointFitter
+from rendering.fitting_settings import FitSettings
+from rendering.hmr2.regressor import Hmr2Regressor, known_boxes
+from rendering.hmr2.settings import Hmr2Settings
 
 _SMPL_VERTICES = 6890
 

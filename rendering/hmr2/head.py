@@ -9,24 +9,13 @@ from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
-from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
 from dataset.records import SMPL_JOINTS
-from dataset.settings import Settings
+from rendering.hmr2.settings import HeadSettings
 
 _JOINTS = len(SMPL_JOINTS)
-
-
-class HeadSettings(Settings):
-    """The size of the transformer decoder; the defaults are 4D-Humans'."""
-
-    width: int = Field(default=1024, ge=1, description="Features of the token")
-    depth: int = Field(default=6, ge=1, description="Layers")
-    heads: int = Field(default=8, ge=1, description="Attention heads")
-    head_width: int = Field(default=64, ge=1, description="Features of a head")
-    mlp_width: int = Field(default=1024, ge=1, description="Hidden features of a layer")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from rendering.hmr2.backbone import CROP_HEIGHT, CROP_WIDTH, Backbone, BackboneSettings
-from rendering.hmr2.head import BodyGuess, BodyHead, HeadSettings
+from rendering.hmr2.backbone import CROP_HEIGHT, CROP_WIDTH, Backbone
+from rendering.hmr2.head import BodyGuess, BodyHead
+from rendering.hmr2.settings import BackboneSettings, HeadSettings
 
 CROP_SIDE = CROP_HEIGHT
 """The side of the square crop that goes in, in pixels."""

@@ -2,40 +2,21 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Float32, UInt8
-from pydantic import Field
 
 from dataset.errors import ItemError
 from dataset.records import BodyTrack, Camera
-from dataset.settings import Settings
 from rendering.camera import check_camera, weak_perspective_to_translation
-from rendering.hmr2.backbone import BackboneSettings
 from rendering.hmr2.checkpoint import load_network
 from rendering.hmr2.crops import crop_person, normalised, square_boxes
-from rendering.hmr2.head import BodyGuess, HeadSettings
+from rendering.hmr2.head import BodyGuess
+from rendering.hmr2.settings import Hmr2Settings
 from rendering.kinematics import axis_angles
 from rendering.smoothing import fill_gaps
-
-
-class Hmr2Settings(Settings):
-    """The HMR2 regressor; the sizes are those of the published checkpoint."""
-
-    checkpoint: Path | None = Field(
-        default=None, description="The 4D-Humans checkpoint (.ckpt or .safetensors) of yours"
-    )
-    batch_size: int = Field(default=16, ge=1, description="Frames that are regressed at once")
-    device: Literal["auto", "cpu", "cuda"] = Field(
-        default="auto", description="Where the network runs; auto: on CUDA where there is one"
-    )
-    backbone: BackboneSettings = Field(
-        default=BackboneSettings(), description="Size of the vision transformer"
-    )
-    head: HeadSettings = Field(default=HeadSettings(), description="Size of the decoder")
 
 
 class Hmr2Regressor:

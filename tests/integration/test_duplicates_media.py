@@ -12,8 +12,9 @@ import cv2
 import numpy as np
 import pytest
 
-from curation.duplicates.copies import DuplicateSettings, HashedClips, find_copies
+from curation.duplicates.copies import HashedClips, find_copies
 from curation.duplicates.hashing import HASHES_PER_SECOND, frame_hash
+from curation.duplicates.settings import DuplicateSettings
 from dataset.video import read_frames
 from tests.unit.curation.sample_media import media
 

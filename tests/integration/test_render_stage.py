@@ -8,14 +8,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from curation.people.mediapipe import MediaPipeDetector, PeopleSettings
+from curation.people.mediapipe import MediaPipeDetector
+from curation.people.settings import PeopleSettings
 from dataset.assets import AssetError, asset_path
 from dataset.errors import ItemError
 from dataset.records import STREAM_NAMES
 from dataset.streams import decode_stream, stream_length
 from dataset.video import read_frames
-from rendering.fit_quality import FitLimits
-from rendering.render import RenderSettings, RenderStage
+from rendering.render import RenderStage
+from rendering.settings import FitLimits, RenderSettings
 
 FRAMES = 6
 PEOPLE = PeopleSettings()

@@ -10,25 +10,11 @@ import numpy as np
 import torch
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from jaxtyping import Float, UInt8
-from pydantic import Field
 from torch import Tensor, nn
 
-from dataset.settings import Settings
+from training.champ.settings import VaeSettings
 
 FRAMES_AT_ONCE = 8  # bounds memory: a 768 x 768 frame takes about a gigabyte on its way
-
-
-class VaeSettings(Settings):
-    """The sizes of an autoencoder that is trained here; the defaults are Stable Diffusion's."""
-
-    block_out_channels: tuple[int, ...] = Field(
-        default=(128, 256, 512, 512),
-        min_length=1,
-        description="Channels per resolution; each after the first halves the size.",
-    )
-    layers_per_block: int = Field(default=2, ge=1, description="Residual layers of a block.")
-    latent_channels: int = Field(default=4, ge=1, description="Channels of the latents.")
-    norm_num_groups: int = Field(default=32, ge=1, description="Groups of every GroupNorm.")
 
 
 class Autoencoder:

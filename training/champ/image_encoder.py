@@ -8,29 +8,15 @@ import numpy as np
 import torch
 from jaxtyping import Float, UInt8
 from PIL import Image
-from pydantic import Field
 from torch import Tensor, nn
 from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
-from dataset.settings import Settings
+from training.champ.settings import ImageEncoderSettings
 
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 FRAMES_AT_ONCE = 32
 SEED = 0  # an encoder without trained weights must be the same wherever one is made
-
-
-class ImageEncoderSettings(Settings):
-    """The sizes of the image encoder that stands in where there are no trained weights."""
-
-    hidden_size: int = Field(default=64, ge=1, description="Channels of the transformer.")
-    layers: int = Field(default=2, ge=1, description="Its layers.")
-    heads: int = Field(default=4, ge=1, description="Heads of its attention.")
-    image_size: int = Field(default=64, ge=1, description="Side of the picture it sees.")
-    patch_size: int = Field(default=16, ge=1, description="Side of one of its patches.")
-    projection_dim: int = Field(
-        default=64, ge=1, description="Size of the image token: the network's cross_attention_dim."
-    )
 
 
 class ImageEncoder:

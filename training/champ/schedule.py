@@ -2,35 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from diffusers.schedulers.scheduling_ddim import DDIMScheduler
 from jaxtyping import Float, Int
-from pydantic import Field
 from torch import Tensor
 
-from dataset.settings import Settings
-
-
-class ScheduleSettings(Settings):
-    """Champ's noise schedule (conventions: Noise schedule, training, sampling)."""
-
-    train_timesteps: int = Field(default=1000, ge=2, description="Noise levels.")
-    beta_start: float = Field(
-        default=0.00085, gt=0, lt=1, description="Variance of the first step."
-    )
-    beta_end: float = Field(default=0.012, gt=0, lt=1, description="Variance of the last step.")
-    beta_schedule: Literal["scaled_linear", "linear"] = Field(
-        default="scaled_linear",
-        description="How the variances grow; the official sampler slips to `linear`.",
-    )
-    zero_terminal_snr: bool = Field(default=True, description="The last level is noise alone.")
-    prediction_type: Literal["v_prediction", "epsilon"] = Field(
-        default="v_prediction", description="What the network predicts."
-    )
-    timestep_spacing: Literal["trailing", "leading", "linspace"] = Field(
-        default="trailing", description="Which levels few steps use; `trailing` starts at the last."
-    )
+from training.champ.settings import ScheduleSettings
 
 
 def make_scheduler(settings: ScheduleSettings) -> DDIMScheduler:

@@ -1,6 +1,8 @@
-"""The sizes of a Champ network: the defaults are Stable Diffusion 1.5's, as released."""
+"""A Champ network's sizes and noise: the defaults are Stable Diffusion 1.5's, as released."""
 
 from __future__ import annotations
+
+from typing import Literal
 
 from pydantic import Field, model_validator
 
@@ -116,6 +118,53 @@ class NetworkSettings(Settings):
                 f"got {self.block_out_channels}"
             )
         return self
+
+
+class ScheduleSettings(Settings):
+    """Champ's noise schedule (conventions: Noise schedule, training, sampling)."""
+
+    train_timesteps: int = Field(default=1000, ge=2, description="Noise levels.")
+    beta_start: float = Field(
+        default=0.00085, gt=0, lt=1, description="Variance of the first step."
+    )
+    beta_end: float = Field(default=0.012, gt=0, lt=1, description="Variance of the last step.")
+    beta_schedule: Literal["scaled_linear", "linear"] = Field(
+        default="scaled_linear",
+        description="How the variances grow; the official sampler slips to `linear`.",
+    )
+    zero_terminal_snr: bool = Field(default=True, description="The last level is noise alone.")
+    prediction_type: Literal["v_prediction", "epsilon"] = Field(
+        default="v_prediction", description="What the network predicts."
+    )
+    timestep_spacing: Literal["trailing", "leading", "linspace"] = Field(
+        default="trailing", description="Which levels few steps use; `trailing` starts at the last."
+    )
+
+
+class VaeSettings(Settings):
+    """The sizes of an autoencoder that is trained here; the defaults are Stable Diffusion's."""
+
+    block_out_channels: tuple[int, ...] = Field(
+        default=(128, 256, 512, 512),
+        min_length=1,
+        description="Channels per resolution; each after the first halves the size.",
+    )
+    layers_per_block: int = Field(default=2, ge=1, description="Residual layers of a block.")
+    latent_channels: int = Field(default=4, ge=1, description="Channels of the latents.")
+    norm_num_groups: int = Field(default=32, ge=1, description="Groups of every GroupNorm.")
+
+
+class ImageEncoderSettings(Settings):
+    """The sizes of the image encoder that stands in where there are no trained weights."""
+
+    hidden_size: int = Field(default=64, ge=1, description="Channels of the transformer.")
+    layers: int = Field(default=2, ge=1, description="Its layers.")
+    heads: int = Field(default=4, ge=1, description="Heads of its attention.")
+    image_size: int = Field(default=64, ge=1, description="Side of the picture it sees.")
+    patch_size: int = Field(default=16, ge=1, description="Side of one of its patches.")
+    projection_dim: int = Field(
+        default=64, ge=1, description="Size of the image token: the network's cross_attention_dim."
+    )
 
 
 def _check_divides(divisors: dict[str, int], channels: int, what: str) -> None:

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from curation.people.mediapipe import MediaPipeDetector, PeopleSettings
+from curation.people.mediapipe import MediaPipeDetector
+from curation.people.settings import PeopleSettings
 from dataset.assets import AssetError, asset_path
 from dataset.video import probe_video, read_frames
 

@@ -9,15 +9,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from curation.curate import CurateSettings, CurateStage
+from curation.curate import CurateStage
 from curation.decisions import decide
 from curation.duplicates.hashing import HASH_BYTES
 from curation.looking import look_through
 from curation.people.anchors import box_overlap
-from curation.people.mediapipe import PeopleSettings
+from curation.people.settings import PeopleSettings
 from curation.scores.meter import Meter
 from curation.select import SelectSettings
-from curation.shots import ShotFinder, ShotSettings
+from curation.settings import CurateSettings, ShotSettings
+from curation.shots import ShotFinder
 from dataset.errors import ItemError
 from dataset.schemas import SCHEMAS
 from dataset.video import read_frames, read_timed_frames, write_playable

@@ -11,15 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from curation.duplicates.clusters import CLIP_COLUMNS, duplicate_rows
-from curation.duplicates.copies import (
-    KINDS,
-    Copies,
-    DuplicateSettings,
-    HashedClips,
-    find_copies,
-)
+from curation.duplicates.copies import KINDS, Copies, HashedClips, find_copies
 from curation.duplicates.hash_index import RADIUS, near_pairs
 from curation.duplicates.hashing import NO_HASH, mirrored_hash
+from curation.duplicates.settings import DuplicateSettings
 from dataset.schemas import SCHEMAS
 
 SCENES = [int(v) for v in np.random.default_rng(5).integers(1, 2**63, 4)]

@@ -11,7 +11,8 @@ from curation.looking import Looked, look_through, without_bystanders
 from curation.people.detector import PersonBox
 from curation.people.tracking import Track
 from curation.scores.meter import Meter
-from curation.shots import ShotFinder, ShotSettings
+from curation.settings import ShotSettings
+from curation.shots import ShotFinder
 from dataset.records import Keypoints
 
 

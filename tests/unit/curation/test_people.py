@@ -8,7 +8,8 @@ import pytest
 
 from curation.people.anchors import box_overlap
 from curation.people.layout import FACE_FROM_MESH, body_from_pose
-from curation.people.mediapipe import MediaPipeDetector, PeopleSettings
+from curation.people.mediapipe import MediaPipeDetector
+from curation.people.settings import PeopleSettings
 from dataset.records import BODY_POINTS, FACE_POINTS, Keypoints
 from tests.unit.curation.sample_media import detector, frames_of, media, sample
 

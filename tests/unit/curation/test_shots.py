@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from curation.shots import ShotFinder, ShotSettings, find_shots
+from curation.settings import ShotSettings
+from curation.shots import ShotFinder, find_shots
 from tests.unit.curation.sample_media import frames_of, media
 
 Frames = list[np.ndarray]

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from curation.people.subject import SubjectRule, choose_subject
+from curation.people.settings import SubjectRule
+from curation.people.subject import choose_subject
 from curation.people.tracking import Track
 from curation.spans import candidate_spans, people_present, trimmed_shots
 

@@ -8,7 +8,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from curation.people.anchors import box_overlap
-from curation.people.tracking import MAX_GAP_FRAMES, Track, track_people
+from curation.people.settings import MAX_GAP_FRAMES
+from curation.people.tracking import Track, track_people
 
 HEIGHT = 100.0
 

@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from inference.sampler import SampleSettings, initial_noise, sample
+from inference.sampler import initial_noise, sample
+from inference.settings import SampleSettings
 from training.champ.network import ChampNetwork
 from training.champ.schedule import make_scheduler
 from training.champ.settings import NetworkSettings

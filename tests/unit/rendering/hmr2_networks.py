@@ -9,10 +9,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn import functional
 
-from rendering.hmr2.backbone import BackboneSettings
-from rendering.hmr2.head import HeadSettings
 from rendering.hmr2.network import Hmr2Network
-from rendering.hmr2.regressor import Hmr2Settings
+from rendering.hmr2.settings import BackboneSettings, HeadSettings, Hmr2Settings
 
 BACKBONE = BackboneSettings(width=24, depth=2, heads=3, mlp_ratio=2)
 HEAD = HeadSettings(width=20, depth=2, heads=2, head_width=8, mlp_width=12)

@@ -11,16 +11,16 @@ from benchmarks.motions import Noise, make_motion, observe
 from dataset.errors import ItemError
 from rendering.body_model import BodyModel
 from rendering.fit_quality import (
-    FitLimits,
     check_acceleration,
     check_overlap,
     check_reprojection,
     joint_acceleration,
     silhouette_overlap,
 )
-from rendering.fitting import FitSettings, KeypointFitter
-from rendering.fitting_terms import TermSettings
-from rendering.render import RenderSettings, open_fitter
+from rendering.fitting import KeypointFitter
+from rendering.fitting_settings import FitSettings, TermSettings
+from rendering.render import open_fitter
+from rendering.settings import FitLimits, RenderSettings
 
 BODY = BodyModel.load()
 LIMITS = FitLimits()

@@ -23,11 +23,12 @@ from dataset.errors import ItemError
 from dataset.records import SMPL_JOINTS, BodyTrack, Camera, Keypoints
 from rendering.body_model import BodyModel
 from rendering.body_points import POINT_NAMES, find_points
-from rendering.fitting import FitSettings, KeypointFitter
-from rendering.fitting_outline import OutlineFinder, OutlineSettings
+from rendering.fitting import KeypointFitter
+from rendering.fitting_outline import OutlineFinder
+from rendering.fitting_settings import FitSettings, OutlineSettings, TermSettings
 from rendering.fitting_solver import Problem
 from rendering.fitting_start import make_evidence, start
-from rendering.fitting_terms import TermSettings
+from rendering.fitting_terms import accelerations
 from rendering.kinematics import axis_angles, left_jacobian, rotation_matrices, rotation_vectors
 from rendering.smoothing import fill_gaps, smooth_rotations
 
@@ -190,7 +191,7 @@ def test_gradient_is_the_costs() -> None:
         evidence=make_evidence(observe(truth, BODY, Noise(), 11), truth.camera, 30.0, 0.2),
         camera=truth.camera,
         settings=terms,
-        accelerations=terms.accelerations(),
+        accelerations=accelerations(terms),
     )
     outline = OutlineFinder(BODY, OutlineSettings()).find(
         replace(truth, betas=truth.betas + 1), silhouette(truth, BODY)
@@ -223,7 +224,7 @@ def test_banded_step_solves_the_whole_system() -> None:
         evidence=make_evidence(observe(truth, BODY, Noise(), 12), truth.camera, 30.0, 0.2),
         camera=truth.camera,
         settings=TermSettings(),
-        accelerations=TermSettings().accelerations(),
+        accelerations=accelerations(TermSettings()),
     )
     model = problem.normal_equations(start(problem.evidence, points, truth.camera))
     frames, size = model.gradient.shape

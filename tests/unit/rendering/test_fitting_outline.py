@@ -11,8 +11,9 @@ import torch
 from benchmarks.motions import PERFECT, make_motion, observe, silhouette
 from dataset.records import BodyTrack
 from rendering.body_model import BodyModel
-from rendering.fitting import FitSettings, KeypointFitter
-from rendering.fitting_outline import OutlineFinder, OutlineSettings
+from rendering.fitting import KeypointFitter
+from rendering.fitting_outline import OutlineFinder
+from rendering.fitting_settings import FitSettings, OutlineSettings
 
 BODY = BodyModel.load()
 FINDER = OutlineFinder(BODY, OutlineSettings())

@@ -12,7 +12,8 @@ from safetensors.torch import save_file
 
 from rendering.hmr2.checkpoint import load_network
 from rendering.hmr2.network import Hmr2Network
-from rendering.hmr2.regressor import Hmr2Regressor, Hmr2Settings
+from rendering.hmr2.regressor import Hmr2Regressor
+from rendering.hmr2.settings import Hmr2Settings
 from tests.unit.rendering.hmr2_networks import BACKBONE, HEAD, small_network
 
 BESIDE = {

@@ -12,10 +12,12 @@ from dataset.errors import ItemError
 from dataset.records import BODY_POINTS, BodyTrack
 from rendering.body_model import BodyModel
 from rendering.camera import default_camera, project
-from rendering.fitting import FitSettings, KeypointFitter
+from rendering.fitting import KeypointFitter
+from rendering.fitting_settings import FitSettings
 from rendering.hmr2.crops import crop_person, normalised, square_boxes
 from rendering.hmr2.fitter import Hmr2Fitter, landmarks_of
-from rendering.hmr2.regressor import Hmr2Regressor, Hmr2Settings
+from rendering.hmr2.regressor import Hmr2Regressor
+from rendering.hmr2.settings import Hmr2Settings
 from rendering.kinematics import axis_angles
 from tests.unit.rendering.hmr2_networks import save_network, small_network
 

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 from transformers import VitPoseBackbone, VitPoseBackboneConfig
 
-from rendering.hmr2.backbone import BackboneSettings
-from rendering.hmr2.head import HeadSettings, rotations_from_6d
+from rendering.hmr2.head import rotations_from_6d
 from rendering.hmr2.network import Hmr2Network
+from rendering.hmr2.settings import BackboneSettings, HeadSettings
 from tests.unit.rendering.hmr2_networks import BACKBONE, compute_plainly, small_network
 
 

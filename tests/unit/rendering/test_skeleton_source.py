@@ -8,12 +8,14 @@ from typing import Literal
 import numpy as np
 import pytest
 
-from curation.people.mediapipe import MediaPipeDetector, PeopleSettings
+from curation.people.mediapipe import MediaPipeDetector
+from curation.people.settings import PeopleSettings
 from dataset.assets import AssetError, asset_path
 from dataset.streams import decode_stream
 from dataset.video import read_frames
 from rendering.body_model import BodyModel
-from rendering.render import RenderSettings, RenderStage, read_track
+from rendering.render import RenderStage, read_track
+from rendering.settings import RenderSettings
 from rendering.skeleton import draw_dwpose, smpl_to_wholebody_points
 
 FRAMES = 8

@@ -8,10 +8,10 @@ import numpy as np
 
 from dataset.streams import encode_stream
 from dataset.tables import commit, write_shard
-from training.champ.autoencoder import Autoencoder, VaeSettings
-from training.champ.image_encoder import ImageEncoderSettings
-from training.champ.settings import NetworkSettings
-from training.latents import EncodeSettings, EncodeStage
+from training.champ.autoencoder import Autoencoder
+from training.champ.settings import ImageEncoderSettings, NetworkSettings, VaeSettings
+from training.latents import EncodeStage
+from training.settings import EncodeSettings
 
 HEIGHT, WIDTH, SIZE = 40, 48, 16
 GUIDANCE_RECIPE, LATENTS_RECIPE = "guidance-recipe", "latents-recipe"

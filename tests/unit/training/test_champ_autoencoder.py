@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from training.champ.autoencoder import Autoencoder, VaeSettings, frames_to_pixels
+from training.champ.autoencoder import Autoencoder, frames_to_pixels
+from training.champ.settings import VaeSettings
 
 SMALL = VaeSettings(
     block_out_channels=(8, 16, 16), layers_per_block=1, latent_channels=8, norm_num_groups=4

@@ -9,7 +9,8 @@ import pytest
 import torch
 from transformers import CLIPImageProcessor
 
-from training.champ.image_encoder import ImageEncoder, ImageEncoderSettings
+from training.champ.image_encoder import ImageEncoder
+from training.champ.settings import ImageEncoderSettings
 
 
 def frames(count: int = 3, *, height: int = 40, width: int = 56) -> np.ndarray:

@@ -8,12 +8,8 @@ import pytest
 import torch
 from torch import IntTensor
 
-from training.champ.schedule import (
-    ScheduleSettings,
-    loss_weights,
-    make_scheduler,
-    signal_to_noise,
-)
+from training.champ.schedule import loss_weights, make_scheduler, signal_to_noise
+from training.champ.settings import ScheduleSettings
 
 
 def test_last_level_is_noise_alone() -> None:

@@ -10,7 +10,8 @@ from dataset.errors import ItemError
 from tests.unit.training import small_dataset as small
 from training.champ.autoencoder import Autoencoder
 from training.champ.image_encoder import ImageEncoder
-from training.latents import EncodeSettings, EncodeStage
+from training.latents import EncodeStage
+from training.settings import EncodeSettings
 from training.tensors import pack_tensor, unpack_tensor
 
 

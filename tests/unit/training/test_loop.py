@@ -20,7 +20,7 @@ from tests.unit.training import small_dataset as small
 from training.averaging import WeightAverage
 from training.champ import checkpoints
 from training.champ.autoencoder import Autoencoder
-from training.champ.schedule import ScheduleSettings
+from training.champ.settings import ScheduleSettings
 from training.loop import train
 from training.recipes import Batch, StageRecipe
 from training.run_folder import claim, read_metrics

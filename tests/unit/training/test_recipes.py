@@ -10,7 +10,7 @@ from tests.unit.training import small_dataset as small
 from training.champ import checkpoints
 from training.champ.autoencoder import Autoencoder
 from training.champ.network import ChampNetwork
-from training.champ.schedule import ScheduleSettings
+from training.champ.settings import ScheduleSettings
 from training.recipes import StageRecipe, weighted_error
 from training.settings import OptimizerSettings, StageSettings, TrainSettings
 from training.vae_recipe import VaeRecipe, edge_loss

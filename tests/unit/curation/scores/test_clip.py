@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from curation.scores.clip import Scores, picture_scores
-from curation.scores.given_models import GivenModels, PictureScorer
+from curation.scores.given_models import PictureScorer
 from curation.scores.meter import Meter
+from curation.settings import GivenModels
 from dataset.schemas import SCHEMAS
 from tests.unit.curation.scores.scenes import panned, person, textured
 

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as tflite
 
-from curation.scores.given_models import GivenModels, PictureScorer
+from curation.scores.given_models import PictureScorer, load_scorers
+from curation.settings import GivenModels
 from dataset.assets import asset_path
 from tests.unit.curation.sample_media import sample
 
@@ -55,7 +56,7 @@ def test_a_network_sees_the_whole_picture_in_0_to_1(tmp_path: Path) -> None:
     path = _network(
         tmp_path / "mean.tflite", axes=[1, 2, 3], input_shape=[1, 8, 8, 3], output_shape=[1]
     )
-    scorer = GivenModels(indoor=path).load()["indoor"]
+    scorer = load_scorers(GivenModels(indoor=path))["indoor"]
     picture = np.zeros((40, 80, 3), np.uint8)
     assert scorer(picture) == 0.0
     picture[:, :40] = 255
@@ -75,25 +76,25 @@ def test_ratings_become_their_mean(tmp_path: Path) -> None:
 
 def test_networks_that_are_not_given_have_no_scorer() -> None:
     """None by default, and none in the recipe."""
-    assert GivenModels().load() == {}
+    assert load_scorers(GivenModels()) == {}
     assert GivenModels().files == []
 
 
 def test_wrong_files_are_refused_by_name(tmp_path: Path) -> None:
     """Missing, no network, and networks of another input or output: each is told."""
     with pytest.raises(ValueError, match=r"indoor.*no file"):
-        GivenModels(indoor=tmp_path / "none.tflite").load()
+        load_scorers(GivenModels(indoor=tmp_path / "none.tflite"))
     (tmp_path / "text.tflite").write_text("not a network")
     with pytest.raises(ValueError, match=r"aesthetic.*cannot be loaded"):
-        GivenModels(aesthetic=tmp_path / "text.tflite").load()
+        load_scorers(GivenModels(aesthetic=tmp_path / "text.tflite"))
     sample("mediapipe/pose_detection")
     with pytest.raises(ValueError, match=r"indoor.*goes from"):
-        GivenModels(indoor=asset_path("mediapipe/pose_detection")).load()
+        load_scorers(GivenModels(indoor=asset_path("mediapipe/pose_detection")))
     grey = _network(
         tmp_path / "grey.tflite", axes=[1, 2, 3], input_shape=[1, 8, 8, 1], output_shape=[1]
     )
     with pytest.raises(ValueError, match=r"goes from"):
-        GivenModels(indoor=grey).load()
+        load_scorers(GivenModels(indoor=grey))
     oblong = _network(tmp_path / "oblong.tflite", axes=[1], input_shape=[1, 8], output_shape=[1])
     with pytest.raises(ValueError, match=r"goes from"):
-        GivenModels(indoor=oblong).load()
+        load_scorers(GivenModels(indoor=oblong))

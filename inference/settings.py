@@ -1,0 +1,71 @@
+"""Animating: what a configuration can say of it."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from curation.people.settings import SubjectRule
+from dataset.settings import Settings
+from training.champ.settings import ScheduleSettings
+
+SkeletonSource = Literal["transferred", "body"]
+
+ANIMATE_VERSION = 1
+"""Of the stage's code, a part of its recipe: other rows of the same settings, another version."""
+
+EVALUATE_VERSION = 1
+"""Of the stage's code, a part of its recipe: other rows of the same settings, another version."""
+
+
+class SampleSettings(Settings):
+    """How latents are sampled (conventions: Noise schedule, training, sampling)."""
+
+    steps: int = Field(default=20, ge=1, description="DDIM steps.")
+    guidance_scale: float = Field(
+        default=3.5,
+        ge=1,
+        description="Weight of classifier-free guidance; 1 runs the conditional half alone.",
+    )
+    window_frames: int = Field(default=24, ge=1, description="Frames denoised together.")
+    window_overlap: int = Field(default=4, ge=0, description="Frames two windows share.")
+    closed_loop: bool = Field(
+        default=False, description="Windows wrap round to the first frames, as the official ones."
+    )
+    shared_noise: bool = Field(
+        default=False, description="All frames start from one noise; small networks flicker less."
+    )
+    schedule: ScheduleSettings = Field(
+        default=ScheduleSettings(), description="The noise schedule the network was trained with."
+    )
+
+
+class AnimateSettings(Settings):
+    """From aligned bodies to videos."""
+
+    size: int = Field(
+        default=768, ge=8, multiple_of=8, description="Side of the square video, in pixels"
+    )
+    margin: float = Field(
+        default=0.1, ge=0, description="Around the person, as a share of the crop"
+    )
+    placement: Literal["relative", "constant"] = Field(
+        default="relative",
+        description="relative: the reference's place plus the motion's path scaled by body height; "
+        "constant: the reference's place, as the official code does",
+    )
+    skeleton: SkeletonSource = Field(
+        default="transferred",
+        description="Whose points the dwpose map shows; transferred: those seen on the motion, "
+        "carried onto the aligned body; body: the aligned body's joints, for a network that was "
+        "trained with render.skeleton=body",
+    )
+    fps: float = Field(default=30.0, gt=0, description="Frame rate at which motion videos are read")
+    subject: SubjectRule = Field(
+        # Whoever films somebody to be animated fills the picture with them.
+        default="largest",
+        description="Whose motion or picture it is where a file shows several people: the largest, "
+        "the most central, or who is there longest",
+    )
+    sample: SampleSettings = Field(default=SampleSettings(), description="The sampler")
