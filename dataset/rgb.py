@@ -20,6 +20,8 @@ _UNSPECIFIED = 2  # AVCOL_SPC_UNSPECIFIED
 _HD_HEIGHT = 577  # players take an unlabelled picture of this height or more as BT.709
 _TRANSFERS = {16: "pq", 18: "hlg"}  # AVCOL_TRC_SMPTE2084, AVCOL_TRC_ARIB_STD_B67
 _ALPHA_FORMATS = ("yuva", "rgba", "bgra", "argb", "abgr", "gbrap", "ya8", "ya16", "pal8", "ayuv")
+_THROUGH_422 = {"yuv420p": "yuv422p", "yuvj420p": "yuvj422p"}
+"""Shrinking to these first is twice as fast as straight to RGB, and closer to the true picture."""
 _MAX_STRETCH = 4.0  # a header that asks for more is wrong; DVD and DV stretch by at most 1.5
 _MIN_STRETCH = 0.25
 
@@ -64,8 +66,10 @@ class RgbConverter:
             scale = max_side / max(width, height)
             width, height = max(1, round(width * scale)), max(1, round(height * scale))
         self._width, self._height = width, height
+        self._stored_height = first.height
         self._turns = rotation_of(first) // 90
         self._threads = threads
+        self._shrinker = VideoReformatter()  # each keeps what it prepared for its last conversion
         self._reformatter = VideoReformatter()
 
     def convert(self, frame: VideoFrame) -> UInt8[np.ndarray, "height width 3"]:
@@ -80,12 +84,27 @@ class RgbConverter:
             opaque = VideoFrame.from_ndarray(picture, format="rgb24")
             picture = _pixels(self._reformat(opaque, "rgb24", scaled=True), np.uint8, 3)
         else:
-            picture = _pixels(self._reformat(frame, "rgb24", scaled=True), np.uint8, 3)
+            picture = _pixels(
+                self._reformat(self._shrunk(frame), "rgb24", scaled=True), np.uint8, 3
+            )
         return np.rot90(picture, self._turns)
+
+    def _shrunk(self, frame: VideoFrame) -> VideoFrame:
+        """The frame at the final size, its colours as stored, where that is the faster way."""
+        if self._width >= frame.width or frame.format.name not in _THROUGH_422:
+            return frame
+        return self._shrinker.reformat(
+            frame,
+            self._width,
+            self._height,
+            format=_THROUGH_422[frame.format.name],
+            interpolation=Interpolation.AREA,
+            threads=self._threads,
+        )
 
     def _reformat(self, frame: VideoFrame, pixel_format: str, *, scaled: bool) -> VideoFrame:
         width, height = (self._width, self._height) if scaled else (frame.width, frame.height)
-        unlabelled_hd = frame.colorspace == _UNSPECIFIED and frame.height >= _HD_HEIGHT
+        unlabelled_hd = frame.colorspace == _UNSPECIFIED and self._stored_height >= _HD_HEIGHT
         return self._reformatter.reformat(
             frame,
             width,

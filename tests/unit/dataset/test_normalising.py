@@ -7,6 +7,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
+import cv2
 import numpy as np
 import pytest
 from av.stream import Disposition
@@ -325,3 +326,24 @@ def test_a_size_that_changes_midway_is_brought_to_the_first(tmp_path: Path) -> N
     joined = tmp_path / "joined.ts"
     joined.write_bytes(b"".join(parts))
     assert {frame.shape for frame in read_frames(joined)} == {(48, 64, 3)}
+
+
+@pytest.mark.parametrize("height", [360, 720])
+def test_a_shrunk_picture_has_the_colours_of_the_whole_one(tmp_path, height):
+    """Proxies go another way to RGB than whole pictures: unlabelled SD and HD keep their matrix."""
+    rows = np.linspace(20, 230, height).astype(np.uint8)[:, None]
+    columns = np.linspace(20, 230, height * 16 // 9).astype(np.uint8)[None]
+    whole = np.stack(np.broadcast_arrays(rows, columns, 250 - rows), axis=2)
+    path = tmp_path / "colours.mp4"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=25, options={"crf": "4"})
+        stream.width, stream.height, stream.pix_fmt = whole.shape[1], height, "yuv420p"
+        for number in range(3):
+            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(whole), format="rgb24")
+            frame.pts = number
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    large = next(iter(read_frames(path)))
+    small = next(iter(read_frames(path, max_side=whole.shape[1] // 2)))
+    expected = cv2.resize(large, small.shape[1::-1], interpolation=cv2.INTER_AREA)
+    assert np.abs(small.astype(int) - expected).mean() < 1.5
