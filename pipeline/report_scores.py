@@ -100,7 +100,8 @@ def histogram(
     if not finite.any():
         raise ValueError(f"{column} has no finite value to draw")
     marks = [float(bound) for bound in bounds if bound is not None]
-    low, high = np.percentile(values[finite], [_OUTLIERS, 100 - _OUTLIERS])
+    low = np.percentile(values[finite], _OUTLIERS, method="lower")
+    high = np.percentile(values[finite], 100 - _OUTLIERS, method="higher")
     low, high = min([low, *marks]), max([high, *marks])
     if high <= low:
         low, high = low - 0.5, high + 0.5
