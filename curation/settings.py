@@ -73,7 +73,7 @@ class CurateSettings(Settings):
         description="People are searched in every n-th frame, and where somebody comes or goes in "
         "every one",
     )
-    # Cosmos (cosmos-curate, shot cutting) keeps 2 s and more, TalkVid 5; one second is what stage 2
+    # Cosmos (cosmos-curate, shot cutting) keeps 2 s and more; one second is what stage 2
     # wants of frames at its least, and dance cuts are short. `select.min_seconds` can ask for more.
     min_clip_seconds: float = Field(default=1.0, gt=0, description="Shorter spans are no clips")
     # NeMo Curator's examples; Cosmos itself 60. Training reads windows, and a body is fitted whole.
