@@ -35,6 +35,7 @@ FREE, STOP = b"f", b"s"  # from the parent during a request: a slot is free; no 
 MAX_TEXT = 2000  # characters of an error message
 _SLOT_BUDGET = 64 << 20  # of the ring that is used: larger pictures get fewer slots
 _MAX_SLOTS = 16
+_LARGE_REQUEST = 128 << 20  # so near to its limit, a decoder's failure is one of memory
 _ALIVE_SECONDS = 1.0  # how often work without a result is reported
 
 
@@ -56,7 +57,9 @@ def main() -> None:
     ring = np.frombuffer(mmap.mmap(ring_fd, 0), np.uint8)
     os.close(ring_fd)
     av.logging.set_level(None)
-    server = _Server(socket.socket(fileno=socket_fd), ring, limits["threads"])
+    status = os.open("/proc/self/status", os.O_RDONLY)  # nothing can be opened later
+    memory_peak = _MemoryPeak(status, limits["memory_bytes"])
+    server = _Server(socket.socket(fileno=socket_fd), ring, limits["threads"], memory_peak)
     _limit(limits["memory_bytes"], limits["niceness"])
     server.send({"say": "ready"})
     while server.serve_one(limits["cpu_seconds"]):
@@ -92,12 +95,30 @@ def _limit(memory_bytes: int, niceness: int) -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (free + 1, free + 1))
 
 
+class _MemoryPeak:
+    """Whether this process has been near its limit; FFmpeg takes refused memory for damaged data.
+
+    That stays true: a process that has been there is not used for another file.
+    """
+
+    def __init__(self, status: int, memory_bytes: int) -> None:
+        self._status, self._memory_bytes = status, memory_bytes
+
+    def is_near_limit(self) -> bool:
+        text = os.pread(self._status, 4096, 0)
+        kilobytes = int(text.partition(b"VmPeak:")[2].split()[0])
+        return kilobytes * 1024 > self._memory_bytes - _LARGE_REQUEST
+
+
 class _StopError(Exception):
     """The parent wants no more of this file."""
 
 
 class _Server:
-    def __init__(self, connection: socket.socket, ring: np.ndarray, threads: int) -> None:
+    def __init__(
+        self, connection: socket.socket, ring: np.ndarray, threads: int, peak: _MemoryPeak
+    ) -> None:
+        self._peak = peak
         self._connection = connection
         self._ring = ring
         self._threads = threads
@@ -136,10 +157,14 @@ class _Server:
         except _StopError:
             return {"say": "done"}
         except ItemError as error:
+            if error.kind == "decode.damaged" and self._peak.is_near_limit():
+                return _too_much_memory(name)
             return _error(error.kind, error.message, error.status)
         except MemoryError:
-            return _error("decode.memory", f"{name} takes more memory than a video may")
+            return _too_much_memory(name)
         except (av.error.FFmpegError, ValueError, ArithmeticError) as error:
+            if self._peak.is_near_limit():
+                return _too_much_memory(name)
             # PyAV and FFmpeg over what a damaged file holds: Python's own kinds of it.
             return _error("decode.damaged", f"{name}: {type(error).__name__}: {error}")
         except Exception as error:  # noqa: BLE001 (the parent raises it as the defect it is)
@@ -182,6 +207,10 @@ class _Server:
                 self._listen(socket.MSG_DONTWAIT)
         if time.monotonic() - self._heard > _ALIVE_SECONDS:
             self.send({"say": "working"})
+
+
+def _too_much_memory(name: str) -> dict[str, object]:
+    return _error("decode.memory", f"{name} takes more memory than a video may")
 
 
 def _error(kind: str, message: str, status: str = "failed") -> dict[str, object]:

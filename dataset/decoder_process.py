@@ -192,6 +192,8 @@ class DecoderProcess:
         kind, status = _text(reply, "kind"), _text(reply, "status")
         if not _KIND.fullmatch(kind) or status not in ("failed", "rejected"):
             return self.nonsense(reply)
+        if kind == "decode.memory":
+            self.end()  # its peak would be held against the next file
         return ItemError(kind, _text(reply, "message"), status=status)
 
     def _slots(self, reply: dict[str, Any]) -> np.ndarray:
