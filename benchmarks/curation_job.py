@@ -22,11 +22,12 @@ from typing import Any
 
 import pyarrow.compute as pc
 
-from benchmarks.memory_watch import MemoryWatch
+from benchmarks.memory_watch import memory_now, peaks
 from benchmarks.short_videos import make_short_videos, write_manifest
 from dataset.outcomes import read_outcomes
 from dataset.tables import read_table
 from pipeline.config import load_config
+from pipeline.demo_memory import sampled
 from pipeline.job import JobSummary, RunOptions
 from pipeline.jobs.curate import curate
 from pipeline.jobs.fetch import fetch
@@ -58,10 +59,10 @@ def run(manifest: Path, root: Path, settings: list[str]) -> dict[str, Any]:
 
 
 def _stage(job: Callable[[], JobSummary]) -> dict[str, Any]:
-    with MemoryWatch() as watch:
+    with sampled(memory_now, every_seconds=0.5) as samples:
         summary = job()
-    peaks = [asdict(peak) for peak in watch.peaks(MEMORY_PARTS)]
-    return {"items": summary.items, "seconds": summary.seconds, "memory_mb": peaks}
+    memory = [asdict(peak) for peak in peaks(samples, MEMORY_PARTS)]
+    return {"items": summary.items, "seconds": summary.seconds, "memory_mb": memory}
 
 
 def _print(found: dict[str, Any]) -> None:

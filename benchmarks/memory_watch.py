@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import itertools
-import threading
 from dataclasses import asdict, dataclass
-from types import TracebackType
 
 import psutil
 
@@ -22,37 +20,11 @@ class Memory:
     all_workers: float  # with what they started
 
 
-class MemoryWatch:
-    """Samples this process and the Ray workers below it, while entered."""
-
-    def __init__(self, every_seconds: float = 0.5) -> None:
-        self.samples: list[Memory] = []
-        self._every = every_seconds
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._watch, daemon=True)
-
-    def __enter__(self) -> MemoryWatch:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._stop.set()
-        self._thread.join()
-
-    def peaks(self, parts: int) -> list[Memory]:
-        """The largest of each, by equal parts of the time."""
-        bounds = [len(self.samples) * part // parts for part in range(parts + 1)]
-        pieces = (self.samples[start:end] for start, end in itertools.pairwise(bounds))
-        return [_most(piece) for piece in pieces if piece]
-
-    def _watch(self) -> None:
-        while not self._stop.wait(self._every):
-            self.samples.append(_sample())
+def peaks(samples: list[Memory], parts: int) -> list[Memory]:
+    """The largest of each, by equal parts of the time."""
+    bounds = [len(samples) * part // parts for part in range(parts + 1)]
+    pieces = (samples[start:end] for start, end in itertools.pairwise(bounds))
+    return [_most(piece) for piece in pieces if piece]
 
 
 def _most(samples: list[Memory]) -> Memory:
@@ -60,7 +32,8 @@ def _most(samples: list[Memory]) -> Memory:
     return Memory(**{name: max(row[name] for row in rows) for name in rows[0]})
 
 
-def _sample() -> Memory:
+def memory_now() -> Memory:
+    """Of this process and the Ray workers below it."""
     me = psutil.Process()
     workers, decoders = [], []
     for process in me.children(recursive=True):

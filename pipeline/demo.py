@@ -20,7 +20,7 @@ from dataset.outcomes import read_outcomes
 from dataset.records import STREAM_NAMES
 from dataset.schemas import SCHEMAS
 from dataset.tables import read_row, read_table
-from pipeline.demo_memory import PeakMemory
+from pipeline.demo_memory import sampled, tree_gigabytes
 from pipeline.jobs.animate import animate, evaluate
 from pipeline.jobs.curate import curate
 from pipeline.jobs.encode import encode
@@ -58,7 +58,7 @@ def run_demo(workspace: Workspace, folder: Path) -> dict[str, Any]:
     options = workspace.options
     session = nullcontext() if options.in_process else ray_session(options.address)
     seconds: dict[str, float] = {}
-    with PeakMemory() as memory, session:
+    with sampled(tree_gigabytes, every_seconds=1.0) as memory, session:
         for name, step in _steps(workspace, folder):
             Console().rule(f"champ {name}")
             started = time.monotonic()
@@ -67,7 +67,7 @@ def run_demo(workspace: Workspace, folder: Path) -> dict[str, Any]:
     summary = _summary(workspace, folder) | {
         "seconds": seconds,
         "seconds_total": round(sum(seconds.values()), 2),
-        "peak_memory_gb": round(memory.peak_gb, 2),
+        "peak_memory_gb": round(max(memory), 2),
     }
     path = folder / "summary.json"
     path.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")

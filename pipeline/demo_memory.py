@@ -3,44 +3,43 @@
 from __future__ import annotations
 
 import threading
-from types import TracebackType
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
 
 import psutil
 
+_Sample = TypeVar("_Sample")
 
-class PeakMemory:
-    """Samples the proportional memory of the process tree in a thread, while entered.
+
+@contextmanager
+def sampled(sample: Callable[[], _Sample], *, every_seconds: float) -> Iterator[list[_Sample]]:
+    """What a function returns again and again while the block runs, in a list that fills.
+
+    It is called in a thread of its own, at least once.
+    """
+    samples: list[_Sample] = []
+    stop = threading.Event()
+
+    def watch() -> None:
+        samples.append(sample())
+        while not stop.wait(every_seconds):
+            samples.append(sample())
+
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
+    try:
+        yield samples
+    finally:
+        stop.set()
+        thread.join()
+
+
+def tree_gigabytes() -> float:
+    """The proportional memory of this process and its children.
 
     Proportional: a page that several processes share counts once, not once for each of them.
     """
-
-    def __init__(self, every_seconds: float = 1.0) -> None:
-        self.peak_gb = 0.0
-        self._every = every_seconds
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._watch, daemon=True)
-
-    def __enter__(self) -> PeakMemory:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._stop.set()
-        self._thread.join()
-
-    def _watch(self) -> None:
-        while True:
-            self.peak_gb = max(self.peak_gb, _tree_bytes() / 1e9)
-            if self._stop.wait(self._every):
-                return
-
-
-def _tree_bytes() -> int:
     me = psutil.Process()
     total = 0
     for process in [me, *me.children(recursive=True)]:
@@ -48,4 +47,4 @@ def _tree_bytes() -> int:
             total += process.memory_full_info().pss
         except (psutil.NoSuchProcess, psutil.AccessDenied):
             continue  # it ended between being listed and being read
-    return total
+    return total / 1e9

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.types as kinds
 from jaxtyping import Bool, Float64
 
-from curation.select import SelectSettings
+from curation.select import CHECKS, SelectSettings, column_of
 from dataset.schemas import SCHEMAS
 from dataset.tables import read_table
 from pipeline.recipes import curate_recipe, select_recipe
@@ -52,13 +52,15 @@ class Histogram:
 
 
 def threshold_bounds(settings: SelectSettings) -> Bounds:
-    """The bounds of every column that has a threshold: ``min_x`` and ``max_x`` are those of x."""
+    """The bounds of everything that ``CHECKS`` compares with a number."""
     bounds: dict[str, tuple[float | None, float | None]] = {}
-    for name, value in settings:
-        edge, _, column = name.partition("_")
-        if edge in ("min", "max") and column in SCHEMAS["clips"].names:
-            least, most = bounds.get(column, (None, None))
-            bounds[column] = (value, most) if edge == "min" else (least, value)
+    for check in CHECKS:
+        value, column = getattr(settings, check.setting), column_of(check)
+        least, most = bounds.get(column, (None, None))
+        if check.setting.startswith("min_"):
+            bounds[column] = (value, most)
+        elif check.setting.startswith("max_"):
+            bounds[column] = (least, value)
     return bounds
 
 
