@@ -25,7 +25,6 @@ from training.champ.autoencoder import Autoencoder
 from training.champ.checkpoints import load_official
 from training.champ.image_encoder import ImageEncoder
 from training.champ.network import ChampNetwork
-from training.champ.schedule import make_scheduler
 from training.champ.settings import NetworkSettings, ScheduleSettings
 
 OFFICIAL_SCHEDULE = ScheduleSettings(beta_schedule="linear")  # the official sampler's slip
@@ -85,16 +84,16 @@ def compare_sampler(
     )
     latents = sample(
         network,
-        make_scheduler(settings.schedule),
         reference_latents=vae.encode(picture),
         image_embeds=ImageEncoder.load(folder / "image_encoder").embed(picture),
         maps=maps.permute(0, 4, 1, 2, 3)[None],
         settings=settings,
         noise=given["initial_noise"],
     )
-    video = torch.cat([vae.decode_pixels(part) for part in latents.split(DECODED_AT_ONCE)])
+    frames = latents[0].transpose(0, 1)
+    video = torch.cat([vae.decode_pixels(part) for part in frames.split(DECODED_AT_ONCE)])
     return {
-        "final_latents": worst_error(latents.transpose(0, 1)[None], given["final_latents"]),
+        "final_latents": worst_error(latents, given["final_latents"]),
         "video": worst_error(video.transpose(0, 1)[None], given["video"]),
     }
 

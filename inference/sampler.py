@@ -1,140 +1,132 @@
-"""From noise to the latents of a clip: DDIM over overlapping windows, with guidance."""
+"""From noise to the latents of a clip: overlapping windows, with classifier-free guidance."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 import torch
-from diffusers.schedulers.scheduling_ddim import DDIMScheduler, DDIMSchedulerOutput
-from jaxtyping import Float, UInt8
+from jaxtyping import Float
 from torch import Tensor
 
+from inference.guidance_features import GuidanceFeatures
+from inference.guided_denoiser import GuidedDenoiser
+from inference.map_frames import MapFrames, Maps, held_maps
 from inference.settings import SampleSettings
-from inference.windows import windows
-from training.champ.attention import ReferenceKeysValues
+from inference.windows import Window, windows
 from training.champ.network import ChampNetwork
-
-Maps = Float[Tensor, "1 maps 3 frames height width"] | UInt8[Tensor, "1 maps 3 frames height width"]
+from training.champ.schedule import make_scheduler
 
 
 @torch.no_grad()
 def sample(
     network: ChampNetwork,
-    scheduler: DDIMScheduler,
     *,
-    reference_latents: Float[Tensor, "1 c h w"],
-    image_embeds: Float[Tensor, "1 tokens dim"],
-    maps: Maps,
+    reference_latents: Float[Tensor, "batch c h w"],
+    image_embeds: Float[Tensor, "batch 1 dim"],
+    maps: Maps | MapFrames,
     settings: SampleSettings,
     seed: int = 0,
-    noise: Float[Tensor, "1 c frames h w"] | None = None,
+    noise: Float[Tensor, "batch c frames h w"] | None = None,
     progress: Callable[[int, int], None] | None = None,
-) -> Float[Tensor, "frames c h w"]:
-    """Sample the normalised latents of a clip that shows the reference following the maps.
+) -> Float[Tensor, "batch c frames h w"]:
+    """Sample the normalised latents of clips that show the references following the maps.
 
-    The same arguments on the same machine give the same latents. What is constant is computed once:
-    the reference's keys and values, and each frame's guidance.
+    The same arguments on the same machine give the same latents. What is constant is computed once
+    (``GuidedDenoiser``, ``GuidanceFeatures``). Memory beyond ``settings.memory_gib`` does not grow
+    with the number of frames, but for the latents themselves.
 
     Args:
-        scheduler: Of ``make_scheduler(settings.schedule)``; its timesteps are set here.
-        reference_latents: Of the reference picture, as the autoencoder gives them.
-        image_embeds: The reference picture's image token.
-        maps: In the network's order, in [0, 1], or uint8 to save memory; on any device.
-        seed: Of the initial noise.
+        reference_latents: Of the reference pictures, as the autoencoder gives them.
+        image_embeds: The reference pictures' image tokens.
+        maps: In the network's order, in [0, 1] or as bytes, or where to get them from.
+        settings: Of the sampler.
+        seed: Of the initial noise; drawn on the CPU, so that every device gets the same.
         noise: The initial noise itself, instead of a seed.
-        progress: Called after every step with steps done and steps in all.
+        progress: Called after every window with windows done and windows in all steps.
+
+    Returns:
+        In float32, on the network's device, or on the host where they are too many for it.
 
     Raises:
         ValueError: Shapes that do not fit the network, or an overlap as large as the window.
     """
-    guidance = _encode_guidance(network, maps, settings.window_frames)
-    features = network.reference_features(
-        reference_latents.to(network.device), image_embeds.to(network.device)
+    source = maps if isinstance(maps, MapFrames) else held_maps(maps)
+    host_bytes = int(settings.memory_gib * 2**30)
+    guidance = GuidanceFeatures(
+        network, source, portion=settings.window_frames, host_bytes=host_bytes
     )
-    seen = network.reference_keys_values(features)
+    denoiser = GuidedDenoiser(
+        network, reference_latents, image_embeds, guidance_scale=settings.guidance_scale
+    )
     if noise is None:
-        noise = initial_noise(network, guidance, seed=seed, shared=settings.shared_noise)
-    latents = noise.to(network.device, torch.float32)
-    parts = windows(
-        guidance.shape[2],
-        settings.window_frames,
-        settings.window_overlap,
-        closed_loop=settings.closed_loop,
-    )
-    predict = _Prediction(network, image_embeds.to(network.device), guidance, seen)
-    scheduler.set_timesteps(settings.steps)
-    for step, timestep in enumerate(scheduler.timesteps):
-        prediction = predict.averaged(latents, timestep, parts, settings.guidance_scale)
-        output = scheduler.step(prediction, int(timestep), latents, eta=0.0)
-        assert isinstance(output, DDIMSchedulerOutput)
-        latents = output.prev_sample
-        if progress is not None:
-            progress(step + 1, settings.steps)
-    return latents[0].transpose(0, 1)
+        noise = initial_noise(network, guidance.shape, seed=seed, shared=settings.shared_noise)
+    try:
+        with denoiser.sharing():
+            return _denoise(denoiser, guidance, noise, settings, progress)
+    finally:
+        guidance.close()
 
 
 def initial_noise(
     network: ChampNetwork,
-    guidance: Float[Tensor, "1 g frames h w"],
+    guidance_shape: tuple[int, int, int, int, int],
     *,
     seed: int,
     shared: bool,
-) -> Float[Tensor, "1 c frames h w"]:
-    """Normal noise of the clip's size, drawn on the CPU so that every device gets the same."""
-    _, _, frames, height, width = guidance.shape
+) -> Float[Tensor, "batch c frames h w"]:
+    """Normal noise for guidance of a shape (batch, g, frames, h, w).
+
+    Every clip of a batch gets the noise it would get alone.
+    """
+    batch, _, frames, height, width = guidance_shape
     generator = torch.Generator().manual_seed(seed)
     drawn = 1 if shared else frames
     channels = network.settings.latent_channels
     noise = torch.randn(1, channels, drawn, height, width, generator=generator)
-    return noise.expand(-1, -1, frames, -1, -1)
+    return noise.expand(batch, -1, frames, -1, -1)
 
 
-def _encode_guidance(
-    network: ChampNetwork, maps: Maps, portion: int
-) -> Float[Tensor, "1 g frames h w"]:
-    """Guidance features of all frames, on the CPU: only a window's worth is ever needed at once."""
-    if maps.ndim != 6 or maps.shape[0] != 1:
-        raise ValueError(
-            f"maps must be (1, maps, 3, frames, height, width), got {tuple(maps.shape)}"
-        )
-    encoded = []
-    for part in maps.split(portion, dim=3):
-        unit = part.to(network.device, network.dtype)
-        unit = unit / 255 if part.dtype == torch.uint8 else unit
-        encoded.append(network.encode_guidance(unit).cpu())
-    return torch.cat(encoded, dim=2)
-
-
-class _Prediction:
-    """What the network predicts of one clip; holds what does not change from step to step."""
-
-    def __init__(
-        self,
-        network: ChampNetwork,
-        image_embeds: Tensor,
-        guidance: Tensor,
-        seen: ReferenceKeysValues,
-    ) -> None:
-        self.network, self.image_embeds = network, image_embeds
-        self.guidance, self.seen = guidance, seen
-
-    def averaged(
-        self, latents: Tensor, timestep: Tensor, parts: list[list[int]], scale: float
-    ) -> Float[Tensor, "1 c frames h w"]:
-        """The guided prediction; a frame that lies in several windows gets their mean."""
-        total = torch.zeros_like(latents)
-        count = latents.new_zeros(latents.shape[2])
+def _denoise(
+    denoiser: GuidedDenoiser,
+    guidance: GuidanceFeatures,
+    noise: Tensor,
+    settings: SampleSettings,
+    progress: Callable[[int, int], None] | None,
+) -> Tensor:
+    """All steps over all windows."""
+    parts = windows(
+        noise.shape[2],
+        settings.window_frames,
+        settings.window_overlap,
+        closed_loop=settings.closed_loop,
+        merging=settings.merging,
+    )
+    fits = noise.numel() * 4 <= settings.memory_gib * 2**30
+    latents = noise.to(denoiser.network.device if fits else "cpu", torch.float32)
+    scheduler = make_scheduler(settings.schedule)
+    scheduler.set_timesteps(settings.steps)
+    done = 0
+    for timestep in scheduler.timesteps:
+        prediction = torch.zeros_like(latents)
         for part in parts:
-            total[:, :, part] += self._guided(latents[:, :, part], timestep, part, scale).float()
-            count[part] += 1
-        return total / count[:, None, None]
+            _add_window(prediction, latents, part, timestep, denoiser, guidance)
+            done += 1
+            if progress is not None:
+                progress(done, settings.steps * len(parts))
+        latents = scheduler.step(prediction, int(timestep), latents, return_dict=False)[0]
+    return latents
 
-    def _guided(self, latents: Tensor, timestep: Tensor, part: list[int], scale: float) -> Tensor:
-        network, token = self.network, self.image_embeds
-        guidance = self.guidance[:, :, part].to(network.device)
-        timesteps = timestep.to(network.device)[None]
-        conditional = network(latents, timesteps, token, guidance, self.seen)
-        if scale == 1:
-            return conditional
-        unconditional = network(latents, timesteps, torch.zeros_like(token), guidance, None)
-        return unconditional + scale * (conditional - unconditional)
+
+def _add_window(
+    prediction: Tensor,
+    latents: Tensor,
+    part: Window,
+    timestep: Tensor,
+    denoiser: GuidedDenoiser,
+    guidance: GuidanceFeatures,
+) -> None:
+    """Add a window's prediction, weighted, to the clip's."""
+    frames = list(part.frames)
+    seen = latents[:, :, frames].to(denoiser.network.device)
+    predicted = denoiser(seen, timestep, guidance.of(frames)).to(latents.device)
+    prediction[:, :, frames] += predicted * latents.new_tensor(part.weights)[:, None, None]

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from curation.people.settings import SubjectRule
 from dataset.settings import Settings
+from inference.windows import Merging
 from training.champ.settings import ScheduleSettings
 
 SkeletonSource = Literal["transferred", "body"]
@@ -33,8 +34,19 @@ class SampleSettings(Settings):
     closed_loop: bool = Field(
         default=False, description="Windows wrap round to the first frames, as the official ones."
     )
+    merging: Merging = Field(
+        default="uniform",
+        description="How windows that share a frame are merged: uniform averages them, as the "
+        "official code does; tapered lets each fade in and out.",
+    )
     shared_noise: bool = Field(
         default=False, description="All frames start from one noise; small networks flicker less."
+    )
+    memory_gib: float = Field(
+        default=2.0,
+        ge=0,
+        description="What guidance features, and latents on a GPU, may take in memory; beyond it "
+        "features go to a scratch file and latents to the host, whatever the clip's length",
     )
     schedule: ScheduleSettings = Field(
         default=ScheduleSettings(), description="The noise schedule the network was trained with."

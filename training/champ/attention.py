@@ -23,23 +23,30 @@ ReferenceFeatures = dict[str, Tensor]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ReferenceKeysValues:
-    """The reference as the denoiser's own projections see it; serves all frames and all steps."""
+class ReferenceConstants:
+    """All that the denoiser's layers take from the reference picture, by name of the layer.
 
-    keys: dict[str, Tensor]  # per layer (batch, tokens, channels)
+    The same for all frames, noise levels and windows. ``keys`` and ``values`` of the
+    self-attentions: (batch, tokens, channels); none where no reference is seen. ``image`` holds the
+    answers of the cross-attentions: all of a softmax over one token goes to that token, so every
+    query gets its projection, (batch, 1, channels).
+    """
+
+    keys: dict[str, Tensor]
     values: dict[str, Tensor]
+    image: dict[str, Tensor]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReferenceContext:
-    """What one call of the denoiser hands to its self-attention layers.
+    """What one call of the denoiser hands to its attention layers.
 
-    ``kept`` is False for the samples that must not see the reference; None keeps all.
-    ``latent_size`` is (height, width) of the latents.
+    ``latent_size`` is (height, width) of the latents. ``kept`` is False for the samples that must
+    not see the reference; None keeps all.
     """
 
     latent_size: tuple[int, int]
-    seen: ReferenceKeysValues | None
+    constants: ReferenceConstants
     kept: Bool[Tensor, " batch"] | None = None
 
 
@@ -93,11 +100,10 @@ class ReferenceSelfAttention:
         if places is not None:
             query, key = query + places, key + places
         mask = None
-        if reference.seen is not None:
-            seen_key, seen_value = self._seen(reference.seen, places)
+        if self.name in reference.constants.keys:
+            seen_key, seen_value = self._seen(reference.constants, places)
             frames = len(key) // len(seen_key)
-            key = torch.cat([key, seen_key.repeat_interleave(frames, 0)], dim=1)
-            value = torch.cat([value, seen_value.repeat_interleave(frames, 0)], dim=1)
+            key, value = _joined(key, seen_key), _joined(value, seen_value)
             mask = self._mask(reference.kept, frames, query.shape[1], key.shape[1])
         return _project_out(attn, _attend(query, key, value, heads=attn.heads, mask=mask))
 
@@ -108,7 +114,7 @@ class ReferenceSelfAttention:
         return sincos_positions(height, width, like.shape[-1], like=like)
 
     def _seen(
-        self, seen: ReferenceKeysValues, places: Tensor | None
+        self, seen: ReferenceConstants, places: Tensor | None
     ) -> tuple[Float[Tensor, "batch tokens c"], Float[Tensor, "batch tokens c"]]:
         key, value = seen.keys[self.name], seen.values[self.name]
         if places is None:
@@ -134,12 +140,12 @@ class ReferenceSelfAttention:
 class ImageTokenAttention:
     """Cross-attention to the image token, in both U-Nets.
 
-    All of a softmax over one token goes to that token, so without gradients the token's projection
-    is the answer for every query. With gradients the full attention runs, so that every parameter
-    stays part of the graph.
+    The denoiser's answers are constants when they were computed beforehand (``image_answers``).
+    Else the full attention runs, so that in training every parameter is part of the graph.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, name: str) -> None:
+        self.name = name
         self.attend = AttnProcessor2_0()
 
     def __call__(
@@ -152,11 +158,11 @@ class ImageTokenAttention:
         reference: ReferenceContext | None = None,  # diffusers hands both to every attention
         capture: ReferenceFeatures | None = None,
     ) -> Tensor:
-        del reference, capture
-        if encoder_hidden_states.shape[1] == 1 and not torch.is_grad_enabled():
-            answer = _project_out(attn, project(attn, encoder_hidden_states)[1])
-            return answer.expand(-1, hidden_states.shape[1], -1)
-        return self.attend(attn, hidden_states, encoder_hidden_states, attention_mask)
+        del capture
+        if reference is None or self.name not in reference.constants.image:
+            return self.attend(attn, hidden_states, encoder_hidden_states, attention_mask)
+        answer = reference.constants.image[self.name]
+        return answer.repeat_interleave(len(hidden_states) // len(answer), 0)  # of every query
 
 
 def spatial_attentions(unet: nn.Module, which: str) -> Iterator[tuple[str, Attention]]:
@@ -171,8 +177,8 @@ def install_processors(unet: nn.Module, self_attention: Callable[[str], object])
     """Give every spatial self-attention the processor made for its name, and the others theirs."""
     for name, attention in spatial_attentions(unet, "attn1"):
         attention.set_processor(self_attention(name))  # pyright: ignore[reportArgumentType]
-    for _, attention in spatial_attentions(unet, "attn2"):
-        attention.set_processor(ImageTokenAttention())  # pyright: ignore[reportArgumentType]
+    for name, attention in spatial_attentions(unet, "attn2"):
+        attention.set_processor(ImageTokenAttention(name))  # pyright: ignore[reportArgumentType]
 
 
 def project(attn: Attention, states: Tensor) -> tuple[Tensor, Tensor]:
@@ -180,6 +186,20 @@ def project(attn: Attention, states: Tensor) -> tuple[Tensor, Tensor]:
     assert attn.to_k is not None
     assert attn.to_v is not None
     return attn.to_k(states), attn.to_v(states)
+
+
+def image_answer(attn: Attention, token: Float[Tensor, "batch 1 dim"]) -> Tensor:
+    """What a cross-attention to one token answers to every query: (batch, 1, channels)."""
+    return _project_out(attn, project(attn, token)[1])
+
+
+def _joined(
+    own: Float[Tensor, "batch_frames tokens c"], seen: Float[Tensor, "batch seen c"]
+) -> Float[Tensor, "batch_frames both c"]:
+    """The tokens of every frame, then the reference's; one copy, no repeated reference before."""
+    own = own.unflatten(0, (len(seen), -1))
+    seen = seen[:, None].expand(-1, own.shape[1], -1, -1)
+    return torch.cat([own, seen], dim=2).flatten(0, 1)
 
 
 def _project_out(attn: Attention, states: Tensor) -> Tensor:

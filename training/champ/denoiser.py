@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from diffusers.models.unets.unet_motion_model import UNetMotionModel
+from diffusers.models.unets.unet_motion_model import CrossAttnDownBlockMotion, UNetMotionModel
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -59,6 +59,26 @@ def build_denoiser(settings: NetworkSettings, *, motion: bool) -> UNetMotionMode
         ),
     )
     return unet
+
+
+def before_attention(unet: UNetMotionModel) -> dict[str, nn.Module]:
+    """What runs before the first attention has spoken, by name: it sees no reference, no token.
+
+    The first attention's projections of its own tokens are the last of it. Modules inside another
+    of these are not named.
+    """
+    names = ["conv_in", "time_embedding"]
+    for index, block in enumerate(unet.down_blocks):
+        place = f"down_blocks.{index}"
+        if not isinstance(block, CrossAttnDownBlockMotion):
+            names.append(place)
+            continue
+        first = f"{place}.attentions.0"
+        inner = f"{first}.transformer_blocks.0"
+        names += [f"{place}.resnets.0", f"{first}.norm", f"{first}.proj_in", f"{inner}.norm1"]
+        names += [f"{inner}.attn1.to_{part}" for part in "qkv"]
+        break
+    return {name: unet.get_submodule(name) for name in names}
 
 
 def _level(name: str, *, levels: int) -> int:

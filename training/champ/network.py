@@ -7,9 +7,10 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from training.champ.attention import (
+    ReferenceConstants,
     ReferenceContext,
     ReferenceFeatures,
-    ReferenceKeysValues,
+    image_answer,
     project,
     spatial_attentions,
 )
@@ -89,19 +90,27 @@ class ChampNetwork(nn.Module):
         )
         return dict(captured)
 
-    def reference_keys_values(self, features: ReferenceFeatures) -> ReferenceKeysValues:
-        """The denoiser's projections of the reference: constant over frames, steps and windows."""
-        layers = dict(spatial_attentions(self.denoising_unet, "attn1"))
-        if features.keys() != layers.keys():
-            raise ValueError(
-                f"reference features must have the {len(layers)} layers of the denoiser, "
-                f"they differ in {sorted(features.keys() ^ layers.keys())}"
-            )
-        projected = {name: project(layer, features[name]) for name, layer in layers.items()}
-        return ReferenceKeysValues(
-            keys={name: key for name, (key, _) in projected.items()},
-            values={name: value for name, (_, value) in projected.items()},
-        )
+    def reference_constants(
+        self, features: ReferenceFeatures | None, image_embeds: Float[Tensor, "batch 1 dim"]
+    ) -> ReferenceConstants:
+        """The denoiser's projections of the reference, for a call without gradients.
+
+        Args:
+            features: From ``reference_features``; None shows no reference.
+            image_embeds: The image token, one a sample; zeros are the unconditional one.
+
+        Raises:
+            ValueError: Features of other layers than the denoiser's, or several tokens.
+        """
+        if image_embeds.shape[1] != 1:
+            raise ValueError(f"there must be one image token, got {tuple(image_embeds.shape)}")
+        token = image_embeds.to(self.dtype)
+        answers = {
+            name: image_answer(layer, token)
+            for name, layer in spatial_attentions(self.denoising_unet, "attn2")
+        }
+        keys, values = self._keys_values(features)
+        return ReferenceConstants(keys=keys, values=values, image=answers)
 
     def forward(
         self,
@@ -109,7 +118,7 @@ class ChampNetwork(nn.Module):
         timesteps: Int[Tensor, " batch"],
         image_embeds: Float[Tensor, "batch tokens dim"],
         guidance: Float[Tensor, "batch g frames h w"],
-        reference: ReferenceFeatures | ReferenceKeysValues | None,
+        reference: ReferenceFeatures | ReferenceConstants | None,
         *,
         reference_kept: Bool[Tensor, " batch"] | None = None,
     ) -> Float[Tensor, "batch c frames h w"]:
@@ -119,10 +128,12 @@ class ChampNetwork(nn.Module):
             latents: Noisy, normalised as the autoencoder gives them.
             image_embeds: The image token; zeros are the unconditional one.
             guidance: From ``encode_guidance``.
-            reference: From ``reference_features`` (or, projected once and for all, from
-                ``reference_keys_values``); None shows no sample a reference.
+            reference: From ``reference_features`` (or, projected once and for all and with the
+                image token's answers, from ``reference_constants``); None shows no sample a
+                reference.
             reference_kept: False for the samples that are unconditional: they see neither the
-                reference nor the image token, but keep their guidance. None keeps all.
+                reference nor the image token, but keep their guidance. None keeps all. Not with
+                constants, which know already who sees what.
 
         Raises:
             ValueError: Shapes that do not fit, or more frames than motion modules have positions.
@@ -131,10 +142,13 @@ class ChampNetwork(nn.Module):
         frames = latents.shape[2]
         if reference_kept is not None:
             image_embeds = image_embeds * reference_kept[:, None, None].to(image_embeds.dtype)
-        if isinstance(reference, dict):
-            reference = self.reference_keys_values(reference)
+        if not isinstance(reference, ReferenceConstants):
+            keys, values = self._keys_values(reference)
+            reference = ReferenceConstants(keys=keys, values=values, image={})
         height, width = latents.shape[-2:]
-        context = ReferenceContext(latent_size=(height, width), seen=reference, kept=reference_kept)
+        context = ReferenceContext(
+            latent_size=(height, width), constants=reference, kept=reference_kept
+        )
         return self.denoising_unet(
             torch.cat([latents.to(self.dtype), guidance.to(self.dtype)], dim=1),
             timesteps,
@@ -142,6 +156,24 @@ class ChampNetwork(nn.Module):
             cross_attention_kwargs={"reference": context},
             return_dict=False,
         )[0]
+
+    def _keys_values(
+        self, features: ReferenceFeatures | None
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """The denoiser's projections of the reference, layer by layer."""
+        if features is None:
+            return {}, {}
+        layers = dict(spatial_attentions(self.denoising_unet, "attn1"))
+        if features.keys() != layers.keys():
+            raise ValueError(
+                f"reference features must have the {len(layers)} layers of the denoiser, "
+                f"they differ in {sorted(features.keys() ^ layers.keys())}"
+            )
+        projected = {name: project(layer, features[name]) for name, layer in layers.items()}
+        return (
+            {name: key for name, (key, _) in projected.items()},
+            {name: value for name, (_, value) in projected.items()},
+        )
 
     def enable_gradient_checkpointing(self, enabled: bool = True) -> None:
         """Trade time for memory: both U-Nets, the motion modules and the guidance encoders."""

@@ -57,8 +57,7 @@ def given() -> dict[str, Tensor]:
 def run(
     network: ChampNetwork, given: dict[str, Tensor], settings: SampleSettings, **more
 ) -> Tensor:
-    scheduler = make_scheduler(settings.schedule)
-    return sample(network, scheduler, **given, settings=settings, **more)
+    return sample(network, **given, settings=settings, **more)[0].transpose(0, 1)
 
 
 @torch.no_grad()
@@ -66,7 +65,7 @@ def plain_loop(network: ChampNetwork, given: dict[str, Tensor], parts: list[list
     """DDIM by the formulas of v-prediction, every window and half by itself, nothing reused."""
     alphas = make_scheduler(FEW.schedule).alphas_cumprod
     guidance = network.encode_guidance(given["maps"] / 255)
-    latents = initial_noise(network, guidance, seed=5, shared=False)
+    latents = initial_noise(network, tuple(guidance.shape), seed=5, shared=False)
     token = given["image_embeds"]
     for timestep in (999, 666, 332):
         here = alphas[timestep]
@@ -155,7 +154,7 @@ def test_constants_are_computed_once(network: ChampNetwork, given: dict[str, Ten
 
 def test_shared_noise_is_one_for_all_frames(network: ChampNetwork) -> None:
     """With shared noise all frames start equal; without, no two do."""
-    guidance = torch.zeros(1, 16, FRAMES, 4, 4)
+    guidance = (1, 16, FRAMES, 4, 4)
     shared = initial_noise(network, guidance, seed=0, shared=True)
     assert shared.shape == (1, 4, FRAMES, 4, 4)
     assert all(torch.equal(shared[:, :, i], shared[:, :, 0]) for i in range(FRAMES))
@@ -164,13 +163,13 @@ def test_shared_noise_is_one_for_all_frames(network: ChampNetwork) -> None:
 
 
 def test_progress_counts_the_steps(network: ChampNetwork, given: dict[str, Tensor]) -> None:
-    """The callback hears of every step."""
+    """The callback hears of every window of every step."""
     heard: list[tuple[int, int]] = []
     run(network, given, FEW, progress=lambda done, total: heard.append((done, total)))
-    assert heard == [(1, 3), (2, 3), (3, 3)]
+    assert heard == [(i, 6) for i in range(1, 7)]
 
 
-def test_maps_of_a_batch_are_refused(network: ChampNetwork, given: dict[str, Tensor]) -> None:
-    """One clip at a time: anything else is a ValueError with the shape."""
-    with pytest.raises(ValueError, match=r"maps must be \(1, maps, 3, frames, height, width\)"):
-        run(network, given | {"maps": given["maps"].expand(2, -1, -1, -1, -1, -1)}, FEW)
+def test_maps_of_another_shape_are_refused(network: ChampNetwork, given: dict[str, Tensor]) -> None:
+    """Maps without a batch axis are a ValueError with the shape."""
+    with pytest.raises(ValueError, match=r"maps must be \(batch, maps, 3, frames, height, width\)"):
+        run(network, given | {"maps": given["maps"][0]}, FEW)

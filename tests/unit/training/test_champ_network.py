@@ -102,14 +102,25 @@ def test_dropped_sample_sees_neither_reference_nor_image_token() -> None:
 
 
 @torch.no_grad()
-def test_reference_projected_once_gives_the_same() -> None:
-    """Keys and values computed beforehand predict what the features themselves predict."""
+@pytest.mark.parametrize("seen", [True, False])
+def test_constants_of_the_reference_give_the_same(seen: bool) -> None:
+    """Keys, values and image answers computed beforehand predict what reference and token do."""
     network, batch = make(), inputs()
-    guidance = network.encode_guidance(batch["maps"])
-    features = network.reference_features(batch["reference_latents"], batch["image_embeds"])
-    seen = network.reference_keys_values(features)
-    args = (batch["latents"], batch["timesteps"], batch["image_embeds"], guidance)
-    assert torch.equal(network(*args, features), network(*args, seen))
+    guidance, token = network.encode_guidance(batch["maps"]), batch["image_embeds"]
+    features = network.reference_features(batch["reference_latents"], token) if seen else None
+    constants = network.reference_constants(features, token)
+    args = (batch["latents"], batch["timesteps"], token, guidance)
+    expected = network(*args, features)
+    torch.testing.assert_close(network(*args, constants), expected, atol=1e-5, rtol=1e-5)
+    other = (batch["latents"], batch["timesteps"], 0 * token, guidance)
+    assert torch.equal(network(*other, constants), network(*args, constants))
+
+
+@torch.no_grad()
+def test_several_image_tokens_have_no_constant_answer() -> None:
+    """Constants of two tokens are a ValueError: a softmax over two depends on the query."""
+    with pytest.raises(ValueError, match="one image token"):
+        make().reference_constants(None, torch.zeros(1, 2, 12))
 
 
 @torch.no_grad()
@@ -199,14 +210,6 @@ def test_parameters_without_gradient_are_those_the_freeze_covers(
     frozen = {name for name, p in network.named_parameters() if not p.requires_grad}
     last_block = {n for n in dict(network.named_parameters()) if ".up_blocks.1." in n}
     assert frozen == dead | {n for n in last_block if n.startswith("reference_unet.")}
-
-
-def test_image_token_shortcut_is_exact() -> None:
-    """Without gradients the cross-attention takes a shortcut that changes nothing but rounding."""
-    network, batch = make(), inputs()
-    with torch.no_grad():
-        short = predict(network, batch)
-    torch.testing.assert_close(short, predict(network, batch).detach(), atol=1e-5, rtol=1e-5)
 
 
 @torch.no_grad()

@@ -1,0 +1,79 @@
+"""The denoiser with classifier-free guidance, for one reference: constants once, halves shared."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from inference.recall import SharedByHalves, answered
+from training.champ.attention import ReferenceConstants
+from training.champ.denoiser import before_attention
+from training.champ.network import ChampNetwork
+
+
+class GuidedDenoiser:
+    """Predicts v for any frames of a clip at any noise level.
+
+    The reference net runs once, here; what the denoiser's layers make of the reference and of the
+    image token is projected once. The unconditional half sees neither (conventions: Network), and
+    is left out where the scale is 1.
+
+    Args:
+        network: In evaluation mode.
+        reference_latents: Of the reference pictures, as the autoencoder gives them.
+        image_embeds: The reference pictures' image tokens.
+        guidance_scale: Weight of the conditional half over the unconditional one.
+    """
+
+    @torch.no_grad()
+    def __init__(
+        self,
+        network: ChampNetwork,
+        reference_latents: Float[Tensor, "batch c h w"],
+        image_embeds: Float[Tensor, "batch 1 dim"],
+        *,
+        guidance_scale: float,
+    ) -> None:
+        token = image_embeds.to(network.device)
+        features = network.reference_features(reference_latents.to(network.device), token)
+        self.network = network
+        self.guidance_scale = guidance_scale
+        self._token = token
+        self._shared = SharedByHalves()
+        self._conditional = network.reference_constants(features, token)
+        self._unconditional = network.reference_constants(None, torch.zeros_like(token))
+
+    @contextmanager
+    def sharing(self) -> Iterator[None]:
+        """Within the block the halves share what precedes the first attention; exact."""
+        stem = before_attention(self.network.denoising_unet) if len(self._halves()) > 1 else {}
+        with answered(stem, self._shared.decide):
+            yield
+
+    @torch.no_grad()
+    def __call__(
+        self,
+        latents: Float[Tensor, "batch c frames h w"],
+        timestep: Tensor,
+        guidance: Float[Tensor, "batch g frames h w"],
+    ) -> Float[Tensor, "batch c frames h w"]:
+        """The guided prediction, in float32."""
+        self._shared.forget()
+        timesteps = timestep.to(self.network.device).expand(len(latents))
+        conditional, *rest = (
+            self.network(latents, timesteps, self._token, guidance, constants).float()
+            for constants in self._halves()
+        )
+        if not rest:
+            return conditional
+        (unconditional,) = rest
+        return unconditional + self.guidance_scale * (conditional - unconditional)
+
+    def _halves(self) -> list[ReferenceConstants]:
+        if self.guidance_scale == 1:
+            return [self._conditional]
+        return [self._conditional, self._unconditional]
