@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, Protocol
 
+import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
@@ -155,18 +156,21 @@ class StageRecipe:
     def loss(self, module: nn.Module, batch: Batch) -> Float[Tensor, ""]:
         assert isinstance(module, ChampNetwork)
         latents, noise, timesteps = batch["latents"], batch["noise"], batch["timesteps"]
+        with _graph_if_trained(module.guidance_encoders):
+            guidance = module.encode_guidance(batch["maps"].to(latents.dtype) / 255)
+        with _graph_if_trained(module.reference_unet):
+            reference = module.reference_features(batch["reference_latents"], batch["image_embeds"])
         predicted = module(
             self.scheduler.add_noise(latents, noise, timesteps),  # pyright: ignore[reportArgumentType]
             timesteps,
             batch["image_embeds"],
-            module.encode_guidance(batch["maps"].float() / 255),
-            module.reference_features(batch["reference_latents"], batch["image_embeds"]),
+            guidance,
+            reference,
             reference_kept=batch["conditional"],
         )
         target = self.scheduler.get_velocity(latents, noise, timesteps)  # pyright: ignore[reportArgumentType]
-        errors = weighted_error(
-            predicted.float() - target, batch["mask"], self.section.mask_loss_weight
-        )
+        error = predicted.to(target.dtype) - target
+        errors = weighted_error(error, batch["mask"], self.section.mask_loss_weight)
         weights = loss_weights(self.scheduler, timesteps, gamma=self.section.snr_gamma)
         return (errors * weights).mean()
 
@@ -200,8 +204,14 @@ def weighted_error(
     """
     squared = error.square()
     if mask_weight != 1:
-        covered = interpolate(mask.float(), size=error.shape[-2:], mode="area")
+        covered = interpolate(mask.to(error.dtype), size=error.shape[-2:], mode="area")
         weight = 1 + (mask_weight - 1) * covered
         weight = weight / weight.mean((1, 2, 3), keepdim=True)
         squared = squared * weight[:, None]
     return squared.mean((1, 2, 3, 4))
+
+
+def _graph_if_trained(part: nn.Module) -> torch.set_grad_enabled:
+    """A context in which a part of which nothing is trained builds no graph and keeps nothing."""
+    trained = any(parameter.requires_grad for parameter in part.parameters())
+    return torch.set_grad_enabled(torch.is_grad_enabled() and trained)

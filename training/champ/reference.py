@@ -6,13 +6,44 @@ from diffusers.models.attention import BasicTransformerBlock
 from diffusers.models.transformers.transformer_2d import Transformer2DModel
 from diffusers.models.unets.unet_2d_blocks import CrossAttnUpBlock2D
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
-from torch import nn
+from torch import Tensor, nn
 
 from training.champ.attention import (
     CapturingSelfAttention,
+    ReferenceFeatures,
     install_processors,
 )
 from training.champ.settings import NetworkSettings
+
+
+class LastBlock(nn.Module):
+    """The reference net's last transformer block, made of diffusers' (same parameter names).
+
+    Nobody reads the reference net's output, so all that counts here is the state after ``norm1``.
+    What would follow is not computed and has no graph, though its weights stay in checkpoints.
+    """
+
+    def __init__(self, block: BasicTransformerBlock, name: str) -> None:
+        super().__init__()
+        self.name = name
+        self.norm1, self.attn1 = block.norm1, block.attn1
+        self.norm2, self.attn2 = block.norm2, block.attn2
+        self.norm3, self.ff = block.norm3, block.ff
+
+    def forward(
+        self,
+        hidden_states: Tensor,
+        attention_mask: None = None,  # checkpointing passes these by position
+        encoder_hidden_states: Tensor | None = None,
+        encoder_attention_mask: None = None,
+        timestep: None = None,
+        cross_attention_kwargs: dict[str, ReferenceFeatures] | None = None,
+        class_labels: None = None,
+    ) -> Tensor:
+        del attention_mask, encoder_hidden_states, encoder_attention_mask, timestep, class_labels
+        assert cross_attention_kwargs is not None
+        cross_attention_kwargs["capture"].setdefault(self.name, self.norm1(hidden_states))
+        return hidden_states.detach()
 
 
 def build_reference_net(settings: NetworkSettings) -> UNet2DConditionModel:
@@ -36,6 +67,11 @@ def build_reference_net(settings: NetworkSettings) -> UNet2DConditionModel:
     unet.conv_norm_out = None
     unet.conv_out = nn.Identity()  # pyright: ignore[reportAttributeAccessIssue]
     install_processors(unet, CapturingSelfAttention)
+    last, name = _last_attention(unet)
+    inner = last.transformer_blocks[-1]
+    assert isinstance(inner, BasicTransformerBlock)
+    inside = f"{name}.transformer_blocks.{len(last.transformer_blocks) - 1}"
+    last.transformer_blocks[-1] = LastBlock(inner, f"{inside}.attn1")
     return unet
 
 
@@ -54,18 +90,23 @@ def freeze_reference_tail(unet: UNet2DConditionModel, *, whole_block: bool = Tru
         return
     for block in reversed(unet.up_blocks):
         if isinstance(block, CrossAttnUpBlock2D):
-            _freeze_after_last_norm1(block)
-            return
+            if block.upsamplers is not None:
+                block.upsamplers.requires_grad_(False)
+            break
         block.requires_grad_(False)
-
-
-def _freeze_after_last_norm1(block: CrossAttnUpBlock2D) -> None:
-    last = block.attentions[-1]
-    assert isinstance(last, Transformer2DModel)
+    last, _ = _last_attention(unet)
     inner = last.transformer_blocks[-1]
-    assert isinstance(inner, BasicTransformerBlock)
+    assert isinstance(inner, LastBlock)
     last.proj_out.requires_grad_(False)
     inner.requires_grad_(False)
     inner.norm1.requires_grad_(True)
-    if block.upsamplers is not None:
-        block.upsamplers.requires_grad_(False)
+
+
+def _last_attention(unet: UNet2DConditionModel) -> tuple[Transformer2DModel, str]:
+    """What attends last in the reference net, and its name."""
+    for index, block in reversed(list(enumerate(unet.up_blocks))):
+        if isinstance(block, CrossAttnUpBlock2D):
+            last = block.attentions[-1]
+            assert isinstance(last, Transformer2DModel)
+            return last, f"up_blocks.{index}.attentions.{len(block.attentions) - 1}"
+    raise ValueError("the reference net has no attention in its up blocks")
