@@ -34,6 +34,7 @@ REFERENCE_TAIL = "reference_unet.up_blocks.2."
 
 def write_dataset(path: Path) -> None:
     """Two clips with latents of 8 x 8, and a network to begin stage 2 with."""
+    torch.manual_seed(0)  # of the autoencoder and of the network
     small.write_guidance(path, {"a": 14, "b": 8})
     stage = small.encode_stage(path, size=32)
     rows = [
@@ -42,7 +43,6 @@ def write_dataset(path: Path) -> None:
         for row in stage.process({"clip_id": clip_id, "recipe": small.GUIDANCE_RECIPE})
     ]
     commit(path, "latents", [write_shard(path, "latents", rows, name="part")], app="latents")
-    torch.manual_seed(0)
     checkpoints.save(ChampNetwork(NETWORK, motion=False), path / "stage1")
 
 

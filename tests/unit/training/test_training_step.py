@@ -53,7 +53,7 @@ def definition(root: Path) -> dict[int, Result]:
 
 @pytest.mark.parametrize("checkpointing", [False, True])
 @pytest.mark.parametrize(
-    ("dtype", "tolerance"), [(torch.float64, 1e-12), (torch.float32, 3e-5)], ids=["f64", "f32"]
+    ("dtype", "tolerance"), [(torch.float64, 1e-12), (torch.float32, 1e-4)], ids=["f64", "f32"]
 )
 @pytest.mark.parametrize("stage", [1, 2])
 def test_loss_and_gradients_are_those_of_the_definition(
