@@ -25,27 +25,11 @@ from training.champ.autoencoder import Autoencoder
 from training.champ.checkpoints import load_official
 from training.champ.image_encoder import ImageEncoder
 from training.champ.network import ChampNetwork
-from training.champ.settings import NetworkSettings, ScheduleSettings
+from training.champ.settings import ScheduleSettings
+from training.champ.sizes import read_settings
 
 OFFICIAL_SCHEDULE = ScheduleSettings(beta_schedule="linear")  # the official sampler's slip
 DECODED_AT_ONCE = 8
-
-
-def read_settings(config: dict[str, Any]) -> NetworkSettings:
-    """The sizes of the network that ``config.json`` describes."""
-    unet = config["unet"]
-    levels = len(unet["block_out_channels"])
-    return NetworkSettings(
-        block_out_channels=tuple(unet["block_out_channels"]),
-        attention_levels=(True,) * (levels - 1) + (False,),
-        motion_levels=(True,) * levels,
-        layers_per_block=unet["layers_per_block"],
-        cross_attention_dim=unet["cross_attention_dim"],
-        num_attention_heads=unet["attention_head_dim"],
-        norm_num_groups=unet["norm_num_groups"],
-        latent_channels=unet["in_channels"],
-        guidance_channels=tuple(config["guidance_block_out_channels"]),
-    )
 
 
 def compare_calls(network: ChampNetwork, given: dict[str, Tensor]) -> dict[str, float]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,6 +12,7 @@ from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
+from training.champ.library_folders import check_loaded, library_weights, save_library_model
 from training.champ.settings import VaeSettings
 
 FRAMES_AT_ONCE = 8  # bounds memory: a 768 x 768 frame takes about a gigabyte on its way
@@ -43,26 +44,28 @@ class Autoencoder:
 
     @classmethod
     def load(cls, folder: Path) -> Autoencoder:
-        """Read a folder in diffusers' format (``config.json`` and safetensors weights).
+        """Read a folder in diffusers' format: ``config.json``, safetensors weights or ``.bin``.
+
+        Attention layers may have their old names, as in the released sd-vae-ft-mse.
 
         Raises:
-            ValueError: There is no such folder.
+            ValueError: There is no such folder, or its weights are damaged or not all there.
         """
-        if not (folder / "config.json").is_file():
-            raise ValueError(f"{folder} is no autoencoder: config.json is missing")
-        model = AutoencoderKL.from_pretrained(
-            str(folder), use_safetensors=True, low_cpu_mem_usage=False, local_files_only=True
+        weights = library_weights(folder, "autoencoder")
+        loaded: Any = AutoencoderKL.from_pretrained(
+            str(folder),
+            use_safetensors=weights.suffix == ".safetensors",
+            low_cpu_mem_usage=False,
+            local_files_only=True,
+            output_loading_info=True,
         )
+        model, told = loaded
+        check_loaded(folder, told)
         return cls(model.eval().requires_grad_(False))
 
     def save(self, folder: Path) -> None:
         """Write a folder that ``load`` and diffusers read; each file is whole or absent."""
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder, prefix=".saving-") as temporary:
-            self.model.save_pretrained(temporary, safe_serialization=True)
-            written = sorted(Path(temporary).iterdir(), key=lambda path: path.name == "config.json")
-            for path in written:  # the configuration last: a folder with one is complete
-                os.replace(path, folder / path.name)
+        save_library_model(self.model, folder)
 
     def to(self, device: torch.device | str, dtype: torch.dtype | None = None) -> Autoencoder:
         """Move the model, in place."""
@@ -95,16 +98,20 @@ class Autoencoder:
         self, latents: Float[Tensor, "frames c h w"]
     ) -> UInt8[np.ndarray, "frames height width 3"]:
         """Frames of normalised latents."""
-        parts = [
-            self.decode_pixels(part).mul(255).round().to(torch.uint8).permute(0, 2, 3, 1).cpu()
-            for part in latents.split(FRAMES_AT_ONCE)
-        ]
-        return torch.cat(parts).numpy()
+        return np.concatenate([pixels_to_frames(part) for part in self.decode_portions(latents)])
+
+    @torch.no_grad()
+    def decode_portions(
+        self, latents: Float[Tensor, "frames c h w"]
+    ) -> Iterator[Float[Tensor, "portion 3 height width"]]:
+        """Pictures in [0, 1], ``FRAMES_AT_ONCE`` at a time, each decoded when it is asked for."""
+        for part in latents.split(FRAMES_AT_ONCE):
+            yield self.decode_pixels(part)
 
     def decode_pixels(
         self, latents: Float[Tensor, "frames c h w"]
     ) -> Float[Tensor, "frames 3 height width"]:
-        """What ``decode`` rounds: pictures in [0, 1], all frames at once."""
+        """What ``decode`` rounds: pictures in [0, 1], all frames at once, on the model's device."""
         raw = self.denormalize(latents.to(self.model.device, torch.float32))
         pictures = self.model.decode(
             raw.to(self.model.dtype),  # pyright: ignore[reportArgumentType]
@@ -160,3 +167,10 @@ def frames_to_pixels(
     """Frames as an AutoencoderKL takes them: float32 in [-1, 1]."""
     pixels = torch.from_numpy(np.ascontiguousarray(frames)).permute(0, 3, 1, 2)
     return pixels.to(torch.float32) / 127.5 - 1
+
+
+def pixels_to_frames(
+    pixels: Float[Tensor, "frames 3 height width"],
+) -> UInt8[np.ndarray, "frames height width 3"]:
+    """Pictures in [0, 1] rounded to 8 bits."""
+    return pixels.mul(255).round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()

@@ -2,81 +2,103 @@
 
 from __future__ import annotations
 
-import json
-import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from training.champ.motion_weights import is_motion, new_motion_weights
 from training.champ.network import ChampNetwork
-from training.champ.official_names import (
-    MOTION_FILE,
-    POSITIONS,
-    POSITIONS_COPY,
-    is_dead,
-    official_place,
-    with_position_copies,
+from training.champ.own_format import (
+    MAX_FILE_BYTES,
+    SETTINGS_FILE,
+    Description,
+    read_description,
+    read_files,
+    write_folder,
+)
+from training.champ.release import (
+    match_release,
+    meta_network,
+    read_release,
+    release_files,
+    write_release,
 )
 from training.champ.settings import NetworkSettings
-
-WEIGHTS_FILE = "network.safetensors"
-SETTINGS_FILE = "network.json"
-FORMAT = 1
+from training.champ.sizes import Sizes
+from training.champ.weight_files import check_shapes, refuse_names
 
 
-def save(network: ChampNetwork, folder: Path) -> None:
-    """Write ``network.safetensors`` and ``network.json``; each file is whole or absent."""
-    folder.mkdir(parents=True, exist_ok=True)
-    description = {
-        "format": FORMAT,
-        "motion": network.motion,
-        "settings": network.settings.model_dump(mode="json"),
-    }
-    weights = {name: value.contiguous() for name, value in network.state_dict().items()}
-    temporary = folder / f"{WEIGHTS_FILE}.tmp"
-    save_file(weights, temporary)
-    os.replace(temporary, folder / WEIGHTS_FILE)
-    temporary = folder / f"{SETTINGS_FILE}.tmp"
-    temporary.write_text(json.dumps(description, indent=1))
-    os.replace(temporary, folder / SETTINGS_FILE)
+def save(network: ChampNetwork, folder: Path, *, max_file_bytes: int = MAX_FILE_BYTES) -> None:
+    """Write a checkpoint folder; each file is whole or absent, ``network.json`` is the last."""
+    weights = dict(network.state_dict())
+    write_folder(
+        folder,
+        weights,
+        network.settings,
+        motion=network.motion,
+        max_file_bytes=max_file_bytes,
+    )
 
 
-def load(folder: Path, *, motion: bool | None = None) -> ChampNetwork:
-    """Read what ``save`` wrote.
+def load(
+    folder: Path,
+    *,
+    motion: bool | None = None,
+    maps: Sequence[str] | None = None,
+    dtype: torch.dtype | None = None,
+    check: bool = True,
+) -> ChampNetwork:
+    """Read what ``save`` or an import wrote; memory holds the weights once.
 
     Args:
         folder: Where it was written.
         motion: None builds the network as it was saved. True gives a network saved without motion
             modules new ones, which change nothing yet (stage 2 begins so); False leaves them out.
+        maps: The guidance maps that the network is to see, in this order, of those that it was
+            saved with; files of the others are not read. None takes all.
+        dtype: Of the network; None is float32, whatever the files hold.
+        check: Compare the files with their hashes first.
 
     Raises:
-        ValueError: The folder holds no network, or other weights than its settings ask for.
+        ValueError: The folder holds no network, a file is missing or damaged, it has other weights
+            than its settings ask for, or it has no such map.
     """
-    for name in (WEIGHTS_FILE, SETTINGS_FILE):
-        if not (folder / name).is_file():
-            raise ValueError(f"{folder} is no saved network: {name} is missing")
-    description = json.loads((folder / SETTINGS_FILE).read_text())
-    if description.get("format") != FORMAT:
-        raise ValueError(
-            f"{folder / SETTINGS_FILE} has format {description.get('format')!r}, expected {FORMAT}"
-        )
-    weights = load_file(folder / WEIGHTS_FILE)
-    saved_motion = bool(description["motion"])
-    motion = saved_motion if motion is None else motion
-    network = ChampNetwork(NetworkSettings.model_validate(description["settings"]), motion=motion)
-    names = network.state_dict().keys()
-    missing = names - weights.keys()
-    unexpected = weights.keys() - names
-    if motion and not saved_motion:
-        missing = {name for name in missing if ".motion_modules." not in name}
-    if saved_motion and not motion:
-        unexpected = {name for name in unexpected if ".motion_modules." not in name}
-    _refuse(folder / WEIGHTS_FILE, missing, unexpected)
-    network.load_state_dict({n: w for n, w in weights.items() if n in names}, strict=False)
-    return network
+    description = read_description(folder)
+    settings = _with_maps(folder, description.settings, maps)
+    motion = description.motion if motion is None else motion
+    network = meta_network(settings, motion=motion)
+    expected = network.state_dict()
+    new = motion and not description.motion
+    weights = new_motion_weights(expected, settings) if new else {}
+    left = set(description.settings.maps) - {*settings.maps}
+
+    def wanted(name: str) -> bool:
+        part, _, rest = name.partition(".")
+        if part == "guidance_encoders":
+            return rest.partition(".")[0] not in left
+        return motion or not is_motion(name)
+
+    saved = {name: w for name, w in expected.items() if name not in weights}
+    weights |= _read(folder, description, saved, wanted, check=check)
+    return _filled(network, weights, dtype or torch.float32)
+
+
+def load_motion(network: ChampNetwork, folder: Path) -> None:
+    """Replace a network's motion modules by those of a checkpoint, such as AnimateDiff's.
+
+    Raises:
+        ValueError: The folder holds no network, one without motion modules, or other sizes.
+    """
+    description = read_description(folder)
+    if not description.motion:
+        raise ValueError(f"{folder} has no motion modules")
+    if not network.motion:
+        raise ValueError(f"the network has no place for the motion modules of {folder}")
+    expected = {name: w for name, w in network.state_dict().items() if is_motion(name)}
+    found = _read(folder, description, expected, is_motion)
+    network.load_state_dict(found, strict=False)
 
 
 def load_official(folder: Path, settings: NetworkSettings, *, motion: bool = True) -> ChampNetwork:
@@ -92,73 +114,51 @@ def load_official(folder: Path, settings: NetworkSettings, *, motion: bool = Tru
         ValueError: A file or a name is missing, a name is unexpected (other than the dead weights
             of ``official_names.is_dead``), or a shape differs.
     """
-    with torch.device("meta"):
-        network = ChampNetwork(settings, motion=motion)
-    expected = network.state_dict()
-    places = {name: official_place(name, settings) for name in expected}
-    weights: dict[str, Tensor] = {}
-    for file in sorted({file for file, _ in places.values()}):
-        theirs = _read_official(folder / file, settings)
-        ours = {name: there for name, (where, there) in places.items() if where == file}
-        _refuse(folder / file, set(ours.values()) - theirs.keys(), theirs.keys() - ours.values())
-        _check_shapes(
-            folder / file, {there: expected[name] for name, there in ours.items()}, theirs
-        )
-        weights |= {name: theirs[there].float() for name, there in ours.items()}
-    network.load_state_dict(weights, strict=True, assign=True)
-    return network
+    network = meta_network(settings, motion=motion)
+    files = read_release(folder, release_files(settings, motion=motion))
+    weights, _ = match_release(files, network.state_dict(), settings, folder.joinpath)
+    return _filled(network, weights, torch.float32)
 
 
 def save_official(network: ChampNetwork, folder: Path) -> None:
-    """Write the network as the official release's files, for the official code to load.
-
-    The weights that the official code never runs are left out; it loads guidance encoders without
-    asking for them. A network without motion modules gives no ``motion_module.pth``.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    files: dict[str, dict[str, Tensor]] = {}
-    for name, value in network.state_dict().items():
-        file, there = official_place(name, network.settings)
-        files.setdefault(file, {})[there] = value.detach().cpu().contiguous()
-    if MOTION_FILE in files:
-        files[MOTION_FILE] = with_position_copies(files[MOTION_FILE])
-    for file, weights in files.items():
-        temporary = folder / f"{file}.tmp"
-        torch.save(weights, temporary)
-        os.replace(temporary, folder / file)
+    """Write the network as the official release's files (``release.write_release``)."""
+    sizes = Sizes(settings=network.settings, motion=network.motion)
+    write_release(folder, dict(network.state_dict()), sizes)
 
 
-def _read_official(path: Path, settings: NetworkSettings) -> dict[str, Tensor]:
-    """The weights of one file that are in use; second copies of the positions are checked."""
-    if not path.is_file():
-        raise ValueError(f"{path.parent} is no official checkpoint: {path.name} is missing")
-    weights = torch.load(path, map_location="cpu", weights_only=True)
-    copies = {name: value for name, value in weights.items() if name.endswith(POSITIONS_COPY)}
-    for name, value in copies.items():
-        first = weights.get(name.replace(POSITIONS_COPY, POSITIONS))
-        if first is None or not torch.equal(first, value):
-            raise ValueError(f"{path}: {name} differs from the positions of its other attention")
-    return {
-        name: value
-        for name, value in weights.items()
-        if name not in copies and not is_dead(path.name, name, settings)
-    }
+def _with_maps(folder: Path, saved: NetworkSettings, maps: Sequence[str] | None) -> NetworkSettings:
+    """The settings of the network that sees these maps only."""
+    if maps is None:
+        return saved
+    unknown = [name for name in maps if name not in saved.maps]
+    if unknown:
+        raise ValueError(f"{folder} has no guidance encoder of {unknown}; it has {saved.maps}")
+    return NetworkSettings.model_validate({**saved.model_dump(), "maps": tuple(maps)})
 
 
-def _refuse(path: Path, missing: Iterable[str], unexpected: Iterable[str]) -> None:
-    missing, unexpected = sorted(missing), sorted(unexpected)
-    if missing or unexpected:
-        raise ValueError(
-            f"{path} does not fit the network: missing {missing or 'nothing'}, "
-            f"unexpected {unexpected or 'nothing'}"
-        )
+def _read(
+    folder: Path,
+    description: Description,
+    expected: Mapping[str, Tensor],
+    wanted: Callable[[str], bool],
+    *,
+    check: bool = True,
+) -> dict[str, Tensor]:
+    """The wanted weights of a checkpoint, mapped: exactly those expected, or ``ValueError``."""
+    found: dict[str, Tensor] = {}
+    for path, weights in read_files(folder, description, wanted=wanted, check=check):
+        known = {name: expected[name] for name in weights if name in expected}
+        check_shapes(path, known, weights)
+        found |= weights
+    refuse_names(
+        folder / SETTINGS_FILE, expected.keys() - found.keys(), found.keys() - expected.keys()
+    )
+    return found
 
 
-def _check_shapes(path: Path, ours: Mapping[str, Tensor], theirs: Mapping[str, Tensor]) -> None:
-    different = {
-        name: f"expected {tuple(value.shape)}, got {tuple(theirs[name].shape)}"
-        for name, value in ours.items()
-        if value.shape != theirs[name].shape
-    }
-    if different:
-        raise ValueError(f"{path} has other shapes than the network: {different}")
+def _filled(network: ChampNetwork, weights: dict[str, Tensor], dtype: torch.dtype) -> ChampNetwork:
+    """A network on the meta device with its weights, copied out of memory maps one by one."""
+    for name in list(weights):
+        weights[name] = weights[name].to(dtype, copy=True)
+    network.load_state_dict(weights, strict=True, assign=True)
+    return network

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,6 +12,7 @@ from PIL import Image
 from torch import Tensor, nn
 from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
+from training.champ.library_folders import check_loaded, library_weights, save_library_model
 from training.champ.settings import ImageEncoderSettings
 
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
@@ -36,20 +38,28 @@ class ImageEncoder:
         """Read a folder in transformers' format; None makes a small one with fixed random weights.
 
         Args:
-            folder: Holds ``config.json`` and safetensors weights.
+            folder: Holds ``config.json``, and safetensors weights or ``pytorch_model.bin``.
             settings: Sizes of the small one; of no effect where there is a folder.
 
         Raises:
-            ValueError: There is no such folder.
+            ValueError: There is no such folder, or its weights are damaged or not all there.
         """
         if folder is None:
             return cls(_random_model(settings or ImageEncoderSettings()), trained=False)
-        if not (folder / "config.json").is_file():
-            raise ValueError(f"{folder} is no image encoder: config.json is missing")
-        model = CLIPVisionModelWithProjection.from_pretrained(
-            str(folder), use_safetensors=True, local_files_only=True
+        weights = library_weights(folder, "image encoder")
+        loaded: Any = CLIPVisionModelWithProjection.from_pretrained(
+            str(folder),
+            use_safetensors=weights.suffix == ".safetensors",
+            local_files_only=True,
+            output_loading_info=True,
         )
+        model, told = loaded
+        check_loaded(folder, told)
         return cls(model, trained=True)
+
+    def save(self, folder: Path) -> None:
+        """Write a folder that ``load`` and transformers read; each file is whole or absent."""
+        save_library_model(self.model, folder)
 
     def to(self, device: torch.device | str, dtype: torch.dtype | None = None) -> ImageEncoder:
         """Move the model, in place."""

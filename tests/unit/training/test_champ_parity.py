@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from benchmarks.official_parity import compare, compare_calls, read_settings
+from benchmarks.official_parity import compare, compare_calls
 from training.champ.checkpoints import load_official
 from training.champ.network import ChampNetwork
 from training.champ.official_names import (
@@ -26,6 +26,7 @@ from training.champ.official_names import (
     with_position_copies,
 )
 from training.champ.settings import NetworkSettings
+from training.champ.sizes import read_settings
 
 REPOSITORY = Path(__file__).parents[3]
 GOLDEN = REPOSITORY / "tests" / "golden" / "official_parity"
