@@ -15,19 +15,25 @@ class ModelSettings(Settings):
 
     vae: Path | None = Field(
         default=None,
-        description="Folder of a trained AutoencoderKL (sd-vae-ft-mse); none: DATASET/runs'",
+        description="Folder of a trained AutoencoderKL (sd-vae-ft-mse); none: the checkpoint's "
+        "own, else DATASET/runs'",
     )
     vae_sizes: VaeSettings = Field(
         default=VaeSettings(), description="Sizes of the autoencoder that `train --stage vae` makes"
     )
     image_encoder: Path | None = Field(
         default=None,
-        description="Folder of a CLIPVisionModelWithProjection (sd-image-variations); none: a "
-        "small one with random weights, and results say so",
+        description="Folder of a CLIPVisionModelWithProjection (sd-image-variations); none: the "
+        "checkpoint's own, else a small one with random weights, and results say so",
     )
     image_encoder_sizes: ImageEncoderSettings = Field(
         default=ImageEncoderSettings(), description="Sizes of that small one"
     )
     start_from: Path | None = Field(
         default=None, description="Network folder that stage 1 starts from; none: new weights"
+    )
+    motion_from: Path | None = Field(
+        default=None,
+        description="Network folder whose motion modules stage 2 starts from (AnimateDiff's, as "
+        "the official training); none: new ones",
     )

@@ -65,10 +65,13 @@ class StageRecipe:
         schedule: Of the noise.
         start_from: Folder of a saved network. Stage 2 begins with stage 1's result; stage 1 with
             new weights when it is None.
+        motion_from: Folder of a saved network whose motion modules stage 2 begins with
+            (AnimateDiff's, as the official training); None gives it new ones.
         latents_recipe: Which rows of ``latents``; None takes the newest.
 
     Raises:
-        ValueError: Stage 2 without ``start_from``, or no clip is long enough.
+        ValueError: Stage 2 without ``start_from``, stage 1 with ``motion_from``, or no clip is long
+            enough.
     """
 
     def __init__(
@@ -80,10 +83,13 @@ class StageRecipe:
         network: NetworkSettings,
         schedule: ScheduleSettings,
         start_from: Path | None = None,
+        motion_from: Path | None = None,
         latents_recipe: str | None = None,
     ) -> None:
         if stage == 2 and start_from is None:
             raise ValueError("stage 2 begins with the weights of stage 1: start_from is missing")
+        if stage == 1 and motion_from is not None:
+            raise ValueError("stage 1 has no motion modules: motion_from is for stage 2")
         self.name = f"stage{stage}"
         self.stage = stage
         self.settings = settings
@@ -92,6 +98,7 @@ class StageRecipe:
         self.network = network
         self.schedule = schedule
         self.start_from = start_from
+        self.motion_from = motion_from
         self.scheduler = make_scheduler(schedule)
         self.store = ClipStore(root, capacity_bytes=int(settings.cache_gib * 2**30))
         self.clips: list[TrainingClip] = usable_clips(
@@ -111,6 +118,9 @@ class StageRecipe:
             "schedule": self.schedule.model_dump(mode="json"),
             "clips": [[clip.clip_id, clip.latents_recipe] for clip in self.clips],
         }
+        if self.motion_from:
+            motion = sorted(self.motion_from.glob("*.safetensors"))
+            described["motion_from"] = fingerprint("motion", 1, {}, motion)
         return fingerprint(self.name, 1, described, weights)
 
     def build(self) -> ChampNetwork:
@@ -121,6 +131,8 @@ class StageRecipe:
             network = checkpoints.load(self.start_from, motion=motion)
             if network.settings != self.network:
                 raise ValueError(f"{self.start_from} has other sizes than the network settings")
+        if self.motion_from is not None:
+            checkpoints.load_motion(network, self.motion_from)
         choose_trained(network, self.stage, self.section)
         if self.section.gradient_checkpointing:
             network.enable_gradient_checkpointing()

@@ -92,6 +92,7 @@ def _stage_recipe(workspace: Workspace, stage: str, runs: Path, vae: Path | None
         network=config.network,
         schedule=config.schedule,
         start_from=config.models.start_from if stage == "1" else _weights(runs, "1"),
+        motion_from=config.models.motion_from if stage == "2" else None,
         latents_recipe=latents,
     )
 

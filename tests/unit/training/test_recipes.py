@@ -24,7 +24,9 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def stage_recipe(root: Path, stage: int = 1, **changes: object) -> StageRecipe:
+def stage_recipe(
+    root: Path, stage: int = 1, *, motion_from: Path | None = None, **changes: object
+) -> StageRecipe:
     sections = {
         "stage1": StageSettings(reference_gap=2),
         "stage2": StageSettings(frames=4, reference_gap=0),
@@ -36,6 +38,7 @@ def stage_recipe(root: Path, stage: int = 1, **changes: object) -> StageRecipe:
         network=small.NETWORK,
         schedule=ScheduleSettings(),
         start_from=root / "stage1" if stage == 2 else None,
+        motion_from=motion_from,
     )
 
 
@@ -115,6 +118,34 @@ def test_stage_2_trains_the_motion_modules_alone(root: Path, stage1_weights: Cha
     rest = {name: value for name, value in network.state_dict().items() if name not in trained}
     for name, value in stage1_weights.state_dict().items():
         assert torch.equal(rest[name], value)
+
+
+def test_stage_2_may_begin_with_motion_modules_from_elsewhere(
+    root: Path, stage1_weights: ChampNetwork
+) -> None:
+    """`motion_from` gives stage 2 the motion modules of another checkpoint (AnimateDiff's, as the
+    official training) over stage 1's weights, and changes the fingerprint; stage 1 refuses it."""
+    torch.manual_seed(1)
+    source = ChampNetwork(small.NETWORK, motion=True)
+    for parameter in source.parameters():
+        torch.nn.init.normal_(parameter)
+    checkpoints.save(source, root / "animate_diff")
+    plain = stage_recipe(root, 2)
+    recipe = stage_recipe(root, 2, motion_from=root / "animate_diff")
+    assert recipe.fingerprint() != plain.fingerprint()
+    network = recipe.build()
+    weights, theirs = network.state_dict(), source.state_dict()
+    motion = {name for name in weights if ".motion_modules." in name}
+    assert motion
+    assert all(torch.equal(weights[name], theirs[name]) for name in motion)
+    for name, value in stage1_weights.state_dict().items():
+        assert torch.equal(weights[name], value)
+    trained = trained_names(network)
+    assert trained == {name for name, _ in network.named_parameters() if name in motion}
+    with pytest.raises(ValueError, match="motion_from is for stage 2"):
+        stage_recipe(root, 1, motion_from=root / "animate_diff")
+    with pytest.raises(ValueError, match="has no motion modules"):
+        stage_recipe(root, 2, motion_from=root / "stage1").build()
 
 
 def test_stage_2_needs_stage_1(root: Path) -> None:
