@@ -14,6 +14,7 @@ from rich.console import Console
 from dataset.errors import ItemError
 from dataset.storage import local_root
 from pipeline.body_commands import body_app
+from pipeline.checkpoint_commands import checkpoint_app
 from pipeline.cli_options import (
     AddressOpt,
     ConfigOpt,
@@ -46,6 +47,7 @@ app.add_typer(data_app)
 app.add_typer(tools_app)
 app.add_typer(config_app, name="config")
 app.add_typer(body_app, name="body")
+app.add_typer(checkpoint_app, name="checkpoint")
 
 
 @tools_app.command()

@@ -180,17 +180,14 @@ def animate(
     Columns: `animation_id`, `reference` (a picture file or CLIP_ID#FRAME), `motion` (a CLIP_ID or a
     video file), and if wanted `seed`, `start_frame`, `end_frame`, `frame_order`.
     """
+    from pipeline.checkpoint_models import with_companions
     from pipeline.jobs.animate import animate as run
-    from pipeline.jobs.train import checkpoint_folder, runs_folder, vae_folder
+    from pipeline.jobs.train import checkpoint_folder, runs_folder
 
     workspace = open_workspace(dataset, config, set_, address, in_process, dry_run, retry_failed)
-    summary = run(
-        workspace,
-        manifest,
-        checkpoint=checkpoint or checkpoint_folder(runs_folder(dataset)),
-        vae=vae or vae_folder(workspace),
-    )
-    print(summary)
+    network = checkpoint or checkpoint_folder(runs_folder(dataset))
+    workspace, autoencoder = with_companions(workspace, network, vae)
+    print(run(workspace, manifest, checkpoint=network, vae=autoencoder))
 
 
 @jobs_app.command()
@@ -204,13 +201,11 @@ def evaluate(
     in_process: InProcessOpt = False,
 ) -> None:
     """Score animations against the true frames (L1, PSNR, SSIM): the `metrics` table."""
+    from pipeline.checkpoint_models import with_companions
     from pipeline.jobs.animate import evaluate as run
-    from pipeline.jobs.train import checkpoint_folder, runs_folder, vae_folder
+    from pipeline.jobs.train import checkpoint_folder, runs_folder
 
     workspace = open_workspace(dataset, config, set_, address, in_process)
-    summary = run(
-        workspace,
-        checkpoint=checkpoint or checkpoint_folder(runs_folder(dataset)),
-        vae=vae or vae_folder(workspace),
-    )
-    print(summary)
+    network = checkpoint or checkpoint_folder(runs_folder(dataset))
+    workspace, autoencoder = with_companions(workspace, network, vae)
+    print(run(workspace, checkpoint=network, vae=autoencoder))
