@@ -176,7 +176,7 @@ SCHEMAS: dict[str, pa.Schema] = {
         ("frames", pa.int32()),
         ("frame_order", pa.string()),
         ("size", pa.int32()),
-        ("crop", _FLOATS),
+        ("crop", _FLOATS),  # null: the whole picture, stretched
         ("seed", pa.int64()),
         ("video_path", pa.string()),
         ("frames_path", pa.string()),
@@ -184,6 +184,8 @@ SCHEMAS: dict[str, pa.Schema] = {
         ("alignment_iou", pa.float32()),  # null: no mask of the reference person
         ("seconds", pa.float64()),
         ("notes", pa.string()),
+        ("width", pa.int32()),  # of the video
+        ("height", pa.int32()),
     ),
     "metrics": _table(
         ("animation_id", pa.string()),

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, UInt8
 
-from dataset.crop import Crop, crop_frames
 from dataset.errors import ItemError
 from dataset.storage import Location, read_file
 from dataset.streams import decode_stream
 from dataset.tables import read_row
+from inference.framing import as_shown
 from inference.manifest import own_frame
 from inference.metrics import l1, motion_energy, psnr, ssim
 from inference.settings import EVALUATE_VERSION
@@ -76,18 +76,17 @@ class EvaluateStage:
     def _truth(
         self, item: dict[str, Any], clip_id: str, reference: int
     ) -> tuple[
-        UInt8[np.ndarray, "frames size size 3"],
-        Bool[np.ndarray, "frames size size"],
-        UInt8[np.ndarray, "frames size size 3"],
+        UInt8[np.ndarray, "frames rows columns 3"],
+        Bool[np.ndarray, "frames rows columns"],
+        UInt8[np.ndarray, "frames rows columns 3"],
     ]:
-        """The clip's frames and body masks under the animation's crop; the reference repeated."""
+        """The clip's frames and body masks as the animation shows them; the reference repeated."""
         row = read_row(
             self.root, "guidance", clip_id, recipe=self.guidance_recipe, columns=["rgb", "mask"]
         )
-        crop, size = Crop.from_list(item["crop"]), int(item["size"])
         indices = range(item["start_frame"], item["start_frame"] + item["frames"])
-        true = crop_frames(decode_stream(row["rgb"], indices), crop, size)
+        true = as_shown(decode_stream(row["rgb"], indices), item)
         mask = decode_stream(row["mask"], indices, channels=1)
-        inside = crop_frames(mask, crop, size, fill_black=True)[..., 0] > 127
-        first = crop_frames(decode_stream(row["rgb"], [reference]), crop, size)
+        inside = as_shown(mask, item, fill_black=True)[..., 0] > 127
+        first = as_shown(decode_stream(row["rgb"], [reference]), item)
         return true, inside, np.repeat(first, len(true), axis=0)

@@ -21,7 +21,10 @@ class AnimationRow(Settings):
 
     animation_id: str = Field(description="A name of yours; the output file carries it")
     reference: str = Field(description="An image file, or CLIP_ID#FRAME of the guidance table")
-    motion: str = Field(description="A CLIP_ID of the guidance table, or a video file")
+    motion: str = Field(
+        description="A CLIP_ID of the guidance table, a video file, or a folder of ready maps: "
+        "depth/0000.png, normal/, ... (inference.map_folder)"
+    )
     seed: int = Field(default=0, ge=0)
     start_frame: int = Field(default=0, ge=0, description="First frame of the motion")
     end_frame: int | None = Field(

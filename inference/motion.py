@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from jaxtyping import Float32, UInt8
 
@@ -21,6 +21,7 @@ from dataset.storage import Location
 from dataset.streams import decode_stream
 from dataset.tables import read_row
 from dataset.video import read_frames
+from inference.picture_files import read_reference, shrunk
 from inference.settings import SkeletonSource
 from rendering.body_model import BodyModel
 from rendering.camera import default_camera
@@ -30,7 +31,6 @@ from rendering.render import TRACK_COLUMNS, read_track
 from rendering.skeleton import smpl_to_wholebody_points
 from rendering.track import select_frames
 
-MAX_PICTURE_SIDE = 8192
 DETECT_EVERY = 3  # frames; in between boxes are interpolated, which keypoints do not depend on
 
 
@@ -48,10 +48,12 @@ class Motion:
 class Reference:
     """A person in a picture, with the body fitted to it (a track of one frame).
 
-    ``person_mask`` is where the detector saw the person, None where it draws no masks or finds
-    nobody in this frame alone.
+    ``whole`` is the picture as it came, ``picture`` shrunk to ``max_side``, which the track and the
+    boxes refer to. ``person_mask`` is where the detector saw the person, None where it draws no
+    masks or finds nobody in this frame alone.
     """
 
+    whole: UInt8[np.ndarray, "rows columns 3"]
     picture: UInt8[np.ndarray, "height width 3"]
     track: BodyTrack
     boxes: Float32[np.ndarray, "frames 4"]
@@ -86,9 +88,11 @@ class BodyReader:
     def reference(self, name: str) -> Reference:
         """The person of CLIP_ID#FRAME, or the subject of a picture file."""
         if _is_file(name):
-            picture = read_picture(Path(name), self.max_side)
+            whole = read_reference(Path(name))
+            picture = shrunk(whole, self.max_side)
             motion, keypoints = self._fit(picture[None], name)
             return Reference(
+                whole=whole,
                 picture=picture,
                 track=motion.track,
                 boxes=motion.boxes,
@@ -110,6 +114,7 @@ class BodyReader:
         boxes = np.asarray(row["boxes"], np.float32).reshape(-1, 4)
         seen = self.detector.keypoints(picture[None], boxes[index : index + 1])
         return Reference(
+            whole=picture,
             picture=picture,
             track=select_frames(track, [index]),
             boxes=boxes,
@@ -187,28 +192,6 @@ def skeleton_points(
     )
 
 
-def read_picture(path: Path, max_side: int) -> UInt8[np.ndarray, "height width 3"]:
-    """A picture file as RGB, its longer side at most ``max_side``.
-
-    Raises:
-        ItemError: It is not a picture, or one with more than 8192 pixels a side.
-    """
-    picture = cv2.imread(str(path), cv2.IMREAD_COLOR)  # EXIF rotation applied
-    if picture is None:
-        raise ItemError("animate.reference", f"{path} is not a picture that can be read")
-    height, width = picture.shape[:2]
-    if max(height, width) > MAX_PICTURE_SIDE:
-        raise ItemError(
-            "animate.reference",
-            f"{path} is {width} x {height}; the limit is {MAX_PICTURE_SIDE} pixels a side",
-        )
-    scale = min(1.0, max_side / max(height, width))
-    if scale < 1:
-        size = (max(1, round(width * scale)), max(1, round(height * scale)))
-        picture = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
-    return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
-
-
 def _only_mask(keypoints: Keypoints) -> UInt8[np.ndarray, "height width"] | None:
     """The mask of a single frame, where somebody is in it."""
     mask = keypoints.person_mask
@@ -216,4 +199,4 @@ def _only_mask(keypoints: Keypoints) -> UInt8[np.ndarray, "height width"] | None
 
 
 def _is_file(name: str) -> bool:
-    return Path(name).is_file()
+    return os.path.isfile(name)  # False, not an error, for names that no file can have

@@ -13,7 +13,9 @@ from training.champ.settings import ScheduleSettings
 
 SkeletonSource = Literal["transferred", "body"]
 
-ANIMATE_VERSION = 1
+FramingName = Literal["person", "stretched"]
+
+ANIMATE_VERSION = 2
 """Of the stage's code, a part of its recipe: other rows of the same settings, another version."""
 
 EVALUATE_VERSION = 1
@@ -57,10 +59,24 @@ class AnimateSettings(Settings):
     """From aligned bodies to videos."""
 
     size: int = Field(
-        default=768, ge=8, multiple_of=8, description="Side of the square video, in pixels"
+        default=768,
+        ge=8,
+        multiple_of=8,
+        description="Side of the square that the network makes, in pixels",
+    )
+    framing: FramingName = Field(
+        default="person",
+        description="person: the square around the person is the video; stretched: the whole "
+        "picture and whole maps are squeezed to the square and the video is stretched back to the "
+        "picture's own size, as the official script does",
     )
     margin: float = Field(
         default=0.1, ge=0, description="Around the person, as a share of the crop"
+    )
+    maps: tuple[str, ...] | None = Field(
+        default=None,
+        min_length=1,
+        description="The guidance maps that are used, of those the checkpoint has; none: all",
     )
     placement: Literal["relative", "constant"] = Field(
         default="relative",
@@ -73,7 +89,11 @@ class AnimateSettings(Settings):
         "carried onto the aligned body; body: the aligned body's joints, for a network that was "
         "trained with render.skeleton=body",
     )
-    fps: float = Field(default=30.0, gt=0, description="Frame rate at which motion videos are read")
+    fps: float = Field(
+        default=30.0,
+        gt=0,
+        description="Frame rate at which motion videos are read, and of folders of maps",
+    )
     subject: SubjectRule = Field(
         # Whoever films somebody to be animated fills the picture with them.
         default="largest",

@@ -14,11 +14,11 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
 
-from dataset.crop import Crop, crop_frames
 from dataset.records import MAP_NAMES
 from dataset.storage import Location, read_file
 from dataset.streams import decode_stream
 from dataset.video import write_playable
+from inference.framing import as_shown
 from rendering.body_model import BodyModel
 from rendering.overlay import overlay_body
 from rendering.render import read_track
@@ -47,10 +47,9 @@ def animation_strip(
 ) -> Frames:
     """The reference repeated, the animation, and the true frames, side by side."""
     drawn = decode_stream(read_file(root / row["frames_path"]))
-    crop, size = Crop.from_list(row["crop"]), int(row["size"])
     span = range(row["start_frame"], row["start_frame"] + row["frames"])
-    true = crop_frames(decode_stream(clip["rgb"], span), crop, size)
-    first = crop_frames(decode_stream(clip["rgb"], [reference]), crop, size)
+    true = as_shown(decode_stream(clip["rgb"], span), row)
+    first = as_shown(decode_stream(clip["rgb"], [reference]), row)
     return side_by_side([np.repeat(first, len(drawn), 0), drawn, true])
 
 

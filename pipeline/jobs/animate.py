@@ -44,6 +44,7 @@ def animate(workspace: Workspace, manifest: Path, *, checkpoint: Path, vae: Path
             guidance_recipe=render_recipe(config),
             recipe=recipe,
             gpus=config.job.gpus,
+            tell=print if workspace.options.in_process and not workspace.options.quiet else None,
         ),
         job="animate",
         table="animations",
