@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from inference.deep_reuse import DeepReuse
 from inference.recall import SharedByHalves, answered
 from training.champ.attention import ReferenceConstants
 from training.champ.denoiser import before_attention
@@ -27,6 +28,8 @@ class GuidedDenoiser:
         reference_latents: Of the reference pictures, as the autoencoder gives them.
         image_embeds: The reference pictures' image tokens.
         guidance_scale: Weight of the conditional half over the unconditional one.
+        reuse_every: Steps from one run of the deep blocks to the next; more than 1 is an
+            approximation.
     """
 
     @torch.no_grad()
@@ -37,6 +40,7 @@ class GuidedDenoiser:
         image_embeds: Float[Tensor, "batch 1 dim"],
         *,
         guidance_scale: float,
+        reuse_every: int = 1,
     ) -> None:
         token = image_embeds.to(network.device)
         features = network.reference_features(reference_latents.to(network.device), token)
@@ -44,14 +48,15 @@ class GuidedDenoiser:
         self.guidance_scale = guidance_scale
         self._token = token
         self._shared = SharedByHalves()
+        self._reuse = DeepReuse(network, every=reuse_every)
         self._conditional = network.reference_constants(features, token)
         self._unconditional = network.reference_constants(None, torch.zeros_like(token))
 
     @contextmanager
-    def sharing(self) -> Iterator[None]:
-        """Within the block the halves share what precedes the first attention; exact."""
-        stem = before_attention(self.network.denoising_unet) if len(self._halves()) > 1 else {}
-        with answered(stem, self._shared.decide):
+    def active(self) -> Iterator[None]:
+        """Within the block the halves share what precedes the first attention (which is exact)."""
+        stem = before_attention(self.network.denoising_unet) if self.guidance_scale != 1 else {}
+        with answered("halves", stem, self._shared.decide), self._reuse.active():
             yield
 
     @torch.no_grad()
@@ -60,17 +65,20 @@ class GuidedDenoiser:
         latents: Float[Tensor, "batch c frames h w"],
         timestep: Tensor,
         guidance: Float[Tensor, "batch g frames h w"],
+        *,
+        step: int = 0,
+        window: int = 0,
     ) -> Float[Tensor, "batch c frames h w"]:
-        """The guided prediction, in float32."""
+        """The guided prediction in float32; ``step`` and ``window`` tell whose it is."""
         self._shared.forget()
         timesteps = timestep.to(self.network.device).expand(len(latents))
-        conditional, *rest = (
-            self.network(latents, timesteps, self._token, guidance, constants).float()
-            for constants in self._halves()
-        )
-        if not rest:
-            return conditional
-        (unconditional,) = rest
+        halves = []
+        for half, constants in enumerate(self._halves()):
+            self._reuse.at(step, (window, half))
+            halves.append(self.network(latents, timesteps, self._token, guidance, constants))
+        if self.guidance_scale == 1:
+            return halves[0].float()
+        conditional, unconditional = (half.float() for half in halves)
         return unconditional + self.guidance_scale * (conditional - unconditional)
 
     def _halves(self) -> list[ReferenceConstants]:

@@ -14,19 +14,20 @@ Decide = Callable[[str, Callable[[], Any]], Any]
 
 
 @contextmanager
-def answered(modules: Mapping[str, nn.Module], decide: Decide) -> Iterator[None]:
+def answered(purpose: str, modules: Mapping[str, nn.Module], decide: Decide) -> Iterator[None]:
     """Within the block ``decide(name, compute)`` is what each of the modules returns.
 
-    By diffusers' own hooks, which are taken off again at the end; one block at a time for a module.
+    By diffusers' own hooks, which are taken off again at the end. A module may answer for several
+    purposes at a time, for each once.
     """
     for name, module in modules.items():
         registry = HookRegistry.check_if_exists_or_initialize(module)
-        registry.register_hook(_Answering(name, decide), _HOOK)
+        registry.register_hook(_Answering(name, decide), purpose)
     try:
         yield
     finally:
         for module in modules.values():
-            HookRegistry.check_if_exists_or_initialize(module).remove_hook(_HOOK, recurse=False)
+            HookRegistry.check_if_exists_or_initialize(module).remove_hook(purpose, recurse=False)
 
 
 class SharedByHalves:
@@ -48,9 +49,6 @@ class SharedByHalves:
     def forget(self) -> None:
         """Begin with a new pair of halves, whatever became of the last one."""
         self._answers.clear()
-
-
-_HOOK = "champ_answered"
 
 
 class _Answering(ModelHook):

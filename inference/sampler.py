@@ -12,9 +12,9 @@ from inference.guidance_features import GuidanceFeatures
 from inference.guided_denoiser import GuidedDenoiser
 from inference.map_frames import MapFrames, Maps, held_maps
 from inference.settings import SampleSettings
-from inference.windows import Window, windows
+from inference.solvers import make_solver
+from inference.windows import windows
 from training.champ.network import ChampNetwork
-from training.champ.schedule import make_scheduler
 
 
 @torch.no_grad()
@@ -56,12 +56,16 @@ def sample(
         network, source, portion=settings.window_frames, host_bytes=host_bytes
     )
     denoiser = GuidedDenoiser(
-        network, reference_latents, image_embeds, guidance_scale=settings.guidance_scale
+        network,
+        reference_latents,
+        image_embeds,
+        guidance_scale=settings.guidance_scale,
+        reuse_every=settings.reuse_every,
     )
     if noise is None:
         noise = initial_noise(network, guidance.shape, seed=seed, shared=settings.shared_noise)
     try:
-        with denoiser.sharing():
+        with denoiser.active():
             return _denoise(denoiser, guidance, noise, settings, progress)
     finally:
         guidance.close()
@@ -101,32 +105,27 @@ def _denoise(
         closed_loop=settings.closed_loop,
         merging=settings.merging,
     )
+    solver = make_solver(settings.solver, settings.schedule, settings.steps)
     fits = noise.numel() * 4 <= settings.memory_gib * 2**30
     latents = noise.to(denoiser.network.device if fits else "cpu", torch.float32)
-    scheduler = make_scheduler(settings.schedule)
-    scheduler.set_timesteps(settings.steps)
+    latents = latents * solver.init_noise_sigma
     done = 0
-    for timestep in scheduler.timesteps:
+    for step, timestep in enumerate(solver.timesteps):
+        scaled = solver.scale_model_input(latents, timestep)
         prediction = torch.zeros_like(latents)
-        for part in parts:
-            _add_window(prediction, latents, part, timestep, denoiser, guidance)
+        for index, part in enumerate(parts):
+            frames = list(part.frames)
+            predicted = denoiser(
+                scaled[:, :, frames].to(denoiser.network.device),
+                timestep,
+                guidance.of(frames),
+                step=step,
+                window=index,
+            )
+            shares = latents.new_tensor(part.weights)[:, None, None]
+            prediction[:, :, frames] += predicted.to(latents.device) * shares
             done += 1
             if progress is not None:
                 progress(done, settings.steps * len(parts))
-        latents = scheduler.step(prediction, int(timestep), latents, return_dict=False)[0]
+        latents = solver.step(prediction, timestep, latents, return_dict=False)[0]
     return latents
-
-
-def _add_window(
-    prediction: Tensor,
-    latents: Tensor,
-    part: Window,
-    timestep: Tensor,
-    denoiser: GuidedDenoiser,
-    guidance: GuidanceFeatures,
-) -> None:
-    """Add a window's prediction, weighted, to the clip's."""
-    frames = list(part.frames)
-    seen = latents[:, :, frames].to(denoiser.network.device)
-    predicted = denoiser(seen, timestep, guidance.of(frames)).to(latents.device)
-    prediction[:, :, frames] += predicted * latents.new_tensor(part.weights)[:, None, None]

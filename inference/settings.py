@@ -13,6 +13,10 @@ from training.champ.settings import ScheduleSettings
 
 SkeletonSource = Literal["transferred", "body"]
 
+SolverName = Literal["ddim", "dpm_solver", "unipc", "euler"]
+
+Precision = Literal["auto", "float32", "bfloat16", "float16"]
+
 FramingName = Literal["person", "stretched"]
 
 ANIMATE_VERSION = 2
@@ -25,7 +29,18 @@ EVALUATE_VERSION = 1
 class SampleSettings(Settings):
     """How latents are sampled (conventions: Noise schedule, training, sampling)."""
 
-    steps: int = Field(default=20, ge=1, description="DDIM steps.")
+    solver: SolverName = Field(
+        default="ddim",
+        description="Who walks from noise to latents; others than ddim need fewer steps for a "
+        "result that is close, not equal.",
+    )
+    steps: int = Field(default=20, ge=1, description="Steps of the solver.")
+    reuse_every: int = Field(
+        default=1,
+        ge=1,
+        description="Run the deep blocks every so many steps alone and reuse what they said: an "
+        "approximation; 1 is exact.",
+    )
     guidance_scale: float = Field(
         default=3.5,
         ge=1,
@@ -52,6 +67,24 @@ class SampleSettings(Settings):
     )
     schedule: ScheduleSettings = Field(
         default=ScheduleSettings(), description="The noise schedule the network was trained with."
+    )
+
+
+class ExecutionSettings(Settings):
+    """How the networks are run; results agree but for rounding."""
+
+    precision: Precision = Field(
+        default="auto",
+        description="Of matrix products and convolutions and of their weights; sums and norms stay "
+        "float32. auto: float16 on a GPU, float32 on a CPU",
+    )
+    channels_last: bool = Field(
+        default=False, description="Keep a pixel's channels side by side in memory"
+    )
+    compile: bool = Field(
+        default=False,
+        description="Compile the denoiser (torch.compile): takes minutes at the start of every "
+        "worker and for every size of window and picture",
     )
 
 
@@ -101,3 +134,6 @@ class AnimateSettings(Settings):
         "the most central, or who is there longest",
     )
     sample: SampleSettings = Field(default=SampleSettings(), description="The sampler")
+    execution: ExecutionSettings = Field(
+        default=ExecutionSettings(), description="Precision, memory layout, compilation"
+    )
