@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from dataset.tables import commit, write_shard
 from tests.unit.training import small_dataset as small
@@ -83,9 +85,8 @@ def make_step(root: Path, stage: int, dtype: torch.dtype, **changes: object) -> 
         for parameter in network.parameters():
             parameter.add_(0.1 * torch.randn(parameter.shape, generator=generator))
     drawn = recipe.batch(0, range(4)) | {"timesteps": TIMESTEPS, "conditional": KEPT}
-    noise = make_recipe(root, stage, noise_offset=0.0).batch(0, range(4))["noise"].double()
-    whole = make_recipe(root, stage, noise_offset=1.0).batch(0, range(4))["noise"].double()
-    offset = (whole - noise)[:, :, 0, 0, 0]
+    noise = _noise_with(recipe, offset=0.0)
+    offset = (_noise_with(recipe, offset=1.0) - noise)[:, :, 0, 0, 0]
     added = offset[:, :, None, None, None]
     torch.testing.assert_close(drawn["noise"].double(), noise + 0.05 * added)
     batch = drawn
@@ -99,6 +100,13 @@ def make_step(root: Path, stage: int, dtype: torch.dtype, **changes: object) -> 
         batch=batch,
         plain_batch=drawn | {"noise": noise, "offset": offset},
     )
+
+
+def _noise_with(recipe: StageRecipe, *, offset: float) -> Tensor:
+    """The noise the recipe would draw with another ``noise_offset``, float64."""
+    other = copy(recipe)
+    other.section = recipe.section.model_copy(update={"noise_offset": offset})
+    return other.batch(0, range(4))["noise"].double()
 
 
 def is_trained(name: str, stage: int) -> bool:

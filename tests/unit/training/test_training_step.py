@@ -139,7 +139,7 @@ SAMPLE = st.tuples(
 
 
 @torch.no_grad()
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(samples=st.lists(SAMPLE, min_size=1, max_size=4))
 def test_a_batch_costs_the_mean_of_its_samples(
     one_step: Step, samples: list[tuple[int, bool, int, int, int]]
