@@ -18,6 +18,7 @@ from dataset.denied import read_denied
 from dataset.fingerprint import file_sha256
 from dataset.storage import Location
 from inference.animation_files import write_animation
+from inference.execution import prepare, running
 from inference.framing import Framing
 from inference.manifest import AnimationRow
 from inference.map_folder import known_files
@@ -73,7 +74,8 @@ class AnimateStage:
     def load(self) -> None:
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self._denied = read_denied(self.root)
-        self._network = load(self.checkpoint, maps=self.settings.maps).to(self._device).eval()
+        network = load(self.checkpoint, maps=self.settings.maps)
+        self._network = prepare(network, self._device, self.settings.execution)
         self._vae = Autoencoder.load(self.vae).to(self._device)
         self._embedder = ImageEncoder.load(self.image_encoder, self.image_encoder_sizes).to(
             self._device
@@ -128,15 +130,18 @@ class AnimateStage:
         order = np.arange(scene.maps.frames)
         if row.frame_order == "shuffled":
             order = np.random.default_rng(row.seed).permutation(len(order))
-        latents = sample(
-            self._network,
-            reference_latents=self._vae.encode(scene.framing.reference(scene.picture)),
-            image_embeds=self._embedder.embed(scene.framing.seen(scene.picture)),
-            maps=framed_maps(scene.maps, scene.framing, order.tolist()),
-            settings=self.settings.sample,
-            seed=row.seed,
-            progress=None if self.tell is None else SpacedProgress(row.animation_id, self.tell),
-        )
+        reference_latents = self._vae.encode(scene.framing.reference(scene.picture))
+        image_embeds = self._embedder.embed(scene.framing.seen(scene.picture))
+        with running(self._device, self.settings.execution):
+            latents = sample(
+                self._network,
+                reference_latents=reference_latents,
+                image_embeds=image_embeds,
+                maps=framed_maps(scene.maps, scene.framing, order.tolist()),
+                settings=self.settings.sample,
+                seed=row.seed,
+                progress=None if self.tell is None else SpacedProgress(row.animation_id, self.tell),
+            )
         return latents[0].transpose(0, 1)
 
     def _frames(

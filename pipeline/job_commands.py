@@ -177,8 +177,9 @@ def animate(
 ) -> None:
     """Animate every row of a manifest: MP4 files and the `animations` table.
 
-    Columns: `animation_id`, `reference` (a picture file or CLIP_ID#FRAME), `motion` (a CLIP_ID or a
-    video file), and if wanted `seed`, `start_frame`, `end_frame`, `frame_order`.
+    Columns: `animation_id`, `reference` (a picture file or CLIP_ID#FRAME), `motion` (a CLIP_ID, a
+    video file, or a folder of ready maps: `depth/0000.png`, ...), and if wanted `seed`,
+    `start_frame`, `end_frame`, `frame_order`.
     """
     from pipeline.checkpoint_models import with_companions
     from pipeline.jobs.animate import animate as run

@@ -37,10 +37,9 @@ def write_manifest(path: Path, rows: list[dict[str, object]]) -> Path:
     return path
 
 
-def run_animate(dataset: Path, manifest: Path, *options: str) -> str:
-    """`champ animate DATASET MANIFEST --config official --in-process ...`; what it printed."""
-    command = ["animate", str(dataset), str(manifest), "--config", "official", "--in-process"]
-    result = CliRunner().invoke(app, [*command, *options], catch_exceptions=False)
+def champ(*arguments: object) -> str:
+    """Run a command of `champ`; what it printed."""
+    result = CliRunner().invoke(app, [str(each) for each in arguments], catch_exceptions=False)
     assert result.exit_code == 0, result.output
     return result.output
 

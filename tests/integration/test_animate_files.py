@@ -51,8 +51,8 @@ def stage(folder) -> AnimateStage:
     return _stage(folder, folder / "dataset")
 
 
-def _stage(folder: Path, root: Path) -> AnimateStage:
-    config = load_config("tiny", ["animate.sample.steps=2"])
+def _stage(folder: Path, root: Path, *overrides: str) -> AnimateStage:
+    config = load_config("tiny", ["animate.sample.steps=2", *overrides])
     made = AnimateStage(
         config.animate,
         config.render,
@@ -84,6 +84,18 @@ def test_a_picture_and_a_video_make_an_animation(folder, stage):
     assert 0.2 < row["alignment_iou"] < 1  # he jumps and she walks, at the same place and size
     exact = decode_stream((root / row["frames_path"]).read_bytes())
     assert exact.shape == (FRAMES, 64, 64, 3)
+
+
+def test_a_stretched_animation_has_the_pictures_own_size(folder):
+    """The whole picture is shown, larger than bodies are fitted at; nothing is cropped."""
+    stage = _stage(folder, folder / "dataset", "animate.framing=stretched")
+    (row,) = stage.process(_row(folder, animation_id="whole", end_frame=2))
+    height, width = cv2.imread(str(folder / "man.png")).shape[:2]
+    assert max(height, width) > load_config("tiny").render.max_side
+    assert (row["crop"], row["width"], row["height"]) == (None, width, height)
+    exact = decode_stream((folder / "dataset" / row["frames_path"]).read_bytes())
+    assert exact.shape == (2, height, width, 3)
+    assert 0.2 < row["alignment_iou"] < 1
 
 
 def test_the_same_row_gives_the_same_frames_and_another_seed_others(folder, stage):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import weakref
 from pathlib import Path
 
@@ -19,6 +22,7 @@ from dataset.records import MAP_NAMES
 from dataset.streams import decode_stream
 from dataset.video import probe_video
 from inference.animate import AnimateStage
+from inference.framing import StretchedFraming
 from inference.sampler import sample
 from pipeline.config import load_config
 from tests.integration.official_example import noise_maps, write_maps, write_picture
@@ -165,6 +169,15 @@ def test_maps_may_be_chosen(folder: Path) -> None:
     assert not np.array_equal(of_two, with_four)
 
 
+def test_the_network_runs_in_the_precision_asked_for(folder: Path, stage) -> None:
+    """In bfloat16 the frames are close to those in float32, and not the same."""
+    halved = make(folder, folder / "dataset", *STRETCHED, "animate.execution.precision=bfloat16")
+    _, rough = animate(halved, folder, "rough")
+    _, exact = animate(stage, folder, "exact")
+    away = np.abs(rough.astype(int) - exact)
+    assert 0 < away.mean() < 1.5
+
+
 @pytest.mark.parametrize(
     ("change", "kind", "message"),
     [
@@ -195,26 +208,60 @@ def test_maps_that_were_taken_down_are_refused(folder: Path, tmp_path: Path) -> 
         assert (refused.value.kind, refused.value.status) == ("source.denied", "rejected")
 
 
-def test_a_clip_passes_through_in_portions(folder: Path) -> None:
-    """Of 60 frames at most a window's maps and a few decoded frames are in memory at a time."""
+def test_maps_pass_through_in_portions(folder: Path) -> None:
+    """Of 60 frames the maps of at most two windows are in memory at a time, each once."""
     frames, window = 60, 8
-    long = folder / "long"
-    write_maps(long, noise_maps(frames, *MAPS))
-    stage = make(
-        folder,
-        folder / "dataset",
-        *STRETCHED,
-        f"animate.sample.window_frames={window}",
-        "animate.sample.steps=1",
-    )
+    write_maps(folder / "long", noise_maps(frames, *MAPS))
+    overrides = (*STRETCHED, f"animate.sample.window_frames={window}", "animate.sample.steps=1")
+    stage = make(folder, folder / "dataset", *overrides)
     encoder = next(iter(stage._network.guidance_encoders.values()))
-    maps, decoded = _Watched(axis=2), _Watched(axis=0)
+    maps = _Watched(axis=2)
     encoder.register_forward_hook(lambda _, given, __: maps.see(given[0]))
-    stage._vae.model.decoder.register_forward_hook(lambda _, __, made: decoded.see(made))
-    animate(stage, folder, "long", motion=str(long))
-    assert (maps.frames, decoded.frames) == (frames, frames)
+    animate(stage, folder, "long", motion=str(folder / "long"))
+    assert maps.frames == frames
     assert maps.most_alive <= 2 * window
+
+
+def test_frames_are_decoded_when_they_are_written(folder: Path, stage) -> None:
+    """A few at a time: what comes later is not decoded before what came first is handed out."""
+    latents = torch.randn(3 * FRAMES_AT_ONCE, 8, 16, 16, generator=torch.Generator().manual_seed(0))
+    decoded = _Watched(axis=0)
+    hook = stage._vae.model.decoder.register_forward_hook(lambda _, __, made: decoded.see(made))
+    frames = stage._frames(latents, StretchedFraming(size=64, width=30, height=20))
+    for taken, frame in enumerate(frames, start=1):
+        assert decoded.frames < taken + FRAMES_AT_ONCE
+        assert frame.shape == (20, 30, 3)
+    hook.remove()
+    assert decoded.frames == taken == len(latents)
     assert decoded.most_alive <= 2 * FRAMES_AT_ONCE
+
+
+@pytest.mark.slow
+def test_memory_does_not_grow_with_the_clip(folder: Path) -> None:
+    """From 48 to 192 frames of 512 x 512 the peak grows by less than a third of the bare frames.
+
+    Measured: 798 and 814 MiB; 822 with 288 frames. The frames alone are 36 and 144 MiB, the maps
+    144 and 576.
+    """
+    write_picture(folder / "large" / "man.png", noise_maps(1, 512, 512)["normal"][0])
+    write_maps(folder / "large" / "walk", noise_maps(4, 512, 512))
+    for name in MAP_NAMES:
+        part = folder / "large" / "walk" / name
+        for frame in range(4, 192):
+            os.link(part / f"{frame % 4:04d}.png", part / f"{frame:04d}.png")
+    for name in ("network", "vae"):
+        (folder / "large" / name).symlink_to(folder / name)
+    assert _peak_mib(folder / "large", 192) - _peak_mib(folder / "large", 48) < 36
+
+
+def _peak_mib(folder: Path, frames: int) -> float:
+    command = [sys.executable, "-m", "tests.integration.animate_memory", str(folder), str(frames)]
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2]
+    )
+    made, peak = done.stdout.split()
+    assert int(made) == frames
+    return float(peak)
 
 
 class _Watched:
