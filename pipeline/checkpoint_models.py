@@ -8,6 +8,7 @@ from pathlib import Path
 from pipeline.jobs.train import vae_folder
 from pipeline.workspace import Workspace
 from training.champ.companions import companions
+from training.champ.own_format import read_description
 
 
 def with_companions(
@@ -19,8 +20,10 @@ def with_companions(
     one in the checkpoint's folder, else that of the runs (VAE) or the small one (image encoder).
 
     Raises:
-        ValueError: There is no VAE in any of these places.
+        ValueError: The checkpoint is none of ours (that of another layout has to be imported), or
+            there is no VAE in any of these places.
     """
+    read_description(checkpoint)
     models = workspace.config.models
     own_vae, own_encoder = companions(checkpoint)
     chosen = models.model_copy(update={"image_encoder": models.image_encoder or own_encoder})

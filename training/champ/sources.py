@@ -78,6 +78,8 @@ def open_source(
     Raises:
         ValueError: Nothing that is known, or it is incomplete, damaged or of other sizes.
     """
+    if not folder.is_dir():
+        raise ValueError(f"{folder} is no folder")
     if is_own_folder(folder):
         return _own(folder, told)
     official = [place for place in (folder, folder / OFFICIAL_FOLDER) if _has_release(place)]

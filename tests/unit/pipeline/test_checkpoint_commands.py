@@ -99,7 +99,7 @@ def test_a_dry_run_writes_nothing(official: Path, tmp_path: Path) -> None:
         (("import", "/official", "/ours", "--dtype", "int8"), "--dtype takes as-is, float32"),
         (("export", "/own", "/out", "--layout", "onnx"), "--layout takes official or diffusers"),
         (("export", "/official", "/out", "--layout", "official"), "champ checkpoint import"),
-        (("show", "/nowhere"), "holds nothing that is known"),
+        (("show", "/nowhere"), "is no folder"),
         (("import", "/official", "/own"), "is not empty"),
     ],
 )
@@ -135,6 +135,8 @@ def test_a_checkpoint_brings_its_vae_and_image_encoder(official: Path, tmp_path:
     assert (vae, workspace.config.models.image_encoder) == (named, official / "image_encoder")
     bare = tmp_path / "bare"
     checkpoints.save(make(), bare)
+    with pytest.raises(ValueError, match="run `champ checkpoint import` first"):
+        with_companions(plain, official, None)
     with pytest.raises(ValueError, match="champ train DATASET --stage vae"):
         with_companions(plain, bare, None)
     (tmp_path / "data" / "runs" / "vae" / "weights").mkdir(parents=True)
@@ -145,3 +147,17 @@ def test_a_checkpoint_brings_its_vae_and_image_encoder(official: Path, tmp_path:
     before = animate_recipe(first.config, ours, found)
     ImageEncoder.load(None, ImageEncoderSettings(hidden_size=32)).save(ours / "image_encoder")
     assert animate_recipe(first.config, ours, found) != before
+
+
+def test_animate_takes_an_imported_checkpoint(official: Path, tmp_path: Path) -> None:
+    """`champ animate --checkpoint` needs no --vae where the checkpoint has one, and says at once
+    when the folder has to be imported first."""
+    assert run("import", official, tmp_path / "ours").exit_code == 0
+    (tmp_path / "data").mkdir()
+    (tmp_path / "m.csv").write_text("animation_id,reference,motion\na,photo.png,walk.mp4\n")
+    base = ["animate", str(tmp_path / "data"), str(tmp_path / "m.csv"), "--dry-run", "--in-process"]
+    done = CliRunner().invoke(app, [*base, "--checkpoint", str(tmp_path / "ours")])
+    assert done.exit_code == 0, done.output
+    assert "1 to do" in done.output
+    refused = CliRunner().invoke(app, [*base, "--checkpoint", str(official)])
+    assert "run `champ checkpoint import` first" in str(refused.exception)

@@ -179,6 +179,10 @@ def test_filled_in_weights_that_were_trained_are_refused(
     save_file(weights, path)
     with pytest.raises(ValueError, match=r"conv_out\.bias has values"):
         open_source(exported[1])
+    weights["conv_out.bias"] -= 1
+    save_file(weights | {"foreign.weight": torch.zeros(1)}, path)
+    with pytest.raises(ValueError, match=r"unexpected \['foreign\.weight'\]"):
+        open_source(exported[1])
 
 
 def test_an_imported_release_is_the_same_network(tmp_path: Path) -> None:

@@ -1,94 +1,38 @@
-"""Folders are recognised by what lies in them; what is damaged, foreign or dangerous is named."""
+"""Folders are recognised by what lies in them, and every weight in them finds its place."""
 
 from __future__ import annotations
 
 import json
-import os
-import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
-from torch import Tensor
 
+from tests.unit.training.released_models import (
+    write_animate_diff,
+    write_old_image_encoder,
+    write_old_vae,
+    write_tree,
+    write_unet,
+)
 from tests.unit.training.small_network import SMALL, assert_same, make
 from training.champ import checkpoints
 from training.champ.autoencoder import Autoencoder
 from training.champ.companions import companions
 from training.champ.convert import export_source, import_source
 from training.champ.image_encoder import ImageEncoder
-from training.champ.network import ChampNetwork
-from training.champ.official_names import with_position_copies
-from training.champ.reference import build_reference_net
-from training.champ.settings import ImageEncoderSettings, NetworkSettings, VaeSettings
+from training.champ.settings import NetworkSettings
 from training.champ.sources import open_source
 from training.champ.weight_files import read_weights
 
 FRAMES = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3), np.uint8)
-OLD_NAMES = {"to_q": "query", "to_k": "key", "to_v": "value", "to_out.0": "proj_attn"}
-
-
-def write_old_vae(folder: Path) -> Autoencoder:
-    """A small VAE as the released one lies: `.bin`, attention layers by their old names."""
-    torch.manual_seed(1)
-    vae = Autoencoder.create(VaeSettings(block_out_channels=(8, 16), norm_num_groups=4))
-    folder.mkdir(parents=True)
-    vae.model.save_config(folder)
-    weights = {}
-    for name, value in vae.model.state_dict().items():
-        for new, old in OLD_NAMES.items():
-            name = name.replace(f"attentions.0.{new}.", f"attentions.0.{old}.")
-        weights[name] = value
-    assert sum("proj_attn" in name for name in weights) == 4
-    torch.save(weights, folder / "diffusion_pytorch_model.bin")
-    return vae
-
-
-def write_old_image_encoder(folder: Path) -> ImageEncoder:
-    """A small image encoder as `pytorch_model.bin`, with the counted out buffer of old versions."""
-    encoder = ImageEncoder.load(
-        None, ImageEncoderSettings(projection_dim=SMALL.cross_attention_dim)
-    )
-    folder.mkdir(parents=True)
-    encoder.model.config.save_pretrained(folder)
-    positions = {"vision_model.embeddings.position_ids": torch.arange(17)[None]}
-    torch.save(dict(encoder.model.state_dict()) | positions, folder / "pytorch_model.bin")
-    return encoder
-
-
-def write_animate_diff(path: Path, network: ChampNetwork, *, wrapped: bool) -> None:
-    """Motion modules as AnimateDiff releases them."""
-    folder = path.parent / "scratch"
-    checkpoints.save_official(network, folder)
-    weights = torch.load(folder / "motion_module.pth", weights_only=True)
-    shutil.rmtree(folder)
-    if wrapped:
-        weights = {"epoch": 3, "state_dict": {f"module.{n}": w for n, w in weights.items()}}
-    torch.save(weights, path)
-
-
-def write_unet(folder: Path, *, binary: bool) -> dict[str, Tensor]:
-    """A U-Net of Stable Diffusion 1.5's kind."""
-    with torch.device("meta"):
-        config = build_reference_net(SMALL).config
-    torch.manual_seed(5)
-    unet = UNet2DConditionModel.from_config(config)
-    assert isinstance(unet, UNet2DConditionModel)
-    unet.save_pretrained(folder, safe_serialization=not binary)
-    return dict(unet.state_dict())
 
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
     """The official `pretrained_models`, small."""
-    checkpoints.save_official(make(), tmp_path / "tree" / "champ")
-    write_old_vae(tmp_path / "tree" / "sd-vae-ft-mse")
-    write_old_image_encoder(tmp_path / "tree" / "image_encoder")
-    write_unet(tmp_path / "tree" / "stable-diffusion-v1-5" / "unet", binary=True)
-    write_animate_diff(tmp_path / "tree" / "mm_sd_v15_v2.ckpt", make(), wrapped=True)
-    return tmp_path / "tree"
+    return write_tree(tmp_path / "tree")
 
 
 def test_the_official_tree_becomes_one_folder(tree: Path, tmp_path: Path) -> None:
@@ -183,30 +127,34 @@ def test_base_models_make_a_starting_point(tmp_path: Path, binary: bool, wrapped
     assert any(value.any() for value in network.guidance_encoders.state_dict().values())
 
 
+OTHER_HEADS = NetworkSettings(
+    block_out_channels=(32, 64),
+    attention_levels=(True, False),
+    motion_levels=(True, True),
+    layers_per_block=1,
+    num_attention_heads=4,
+    norm_num_groups=16,
+    cross_attention_dim=12,
+)
+
+
 def test_a_u_net_alone_starts_stage_1(tmp_path: Path) -> None:
     """Sizes come from its config.json, the rest are the release's; there is no motion."""
-    with torch.device("meta"):
-        config = build_reference_net(
-            NetworkSettings(
-                block_out_channels=(32, 64),
-                attention_levels=(True, False),
-                motion_levels=(True, True),
-                layers_per_block=1,
-                num_attention_heads=4,
-                norm_num_groups=16,
-                cross_attention_dim=12,
-                motion_num_attention_heads=8,
-            )
-        ).config
-    unet = UNet2DConditionModel.from_config(config)
-    assert isinstance(unet, UNet2DConditionModel)
-    unet.save_pretrained(tmp_path / "in" / "unet")
-    source = open_source(tmp_path / "in")
+    write_unet(tmp_path / "unet", OTHER_HEADS, binary=False)
+    source = open_source(tmp_path)
     assert not source.sizes.motion
-    settings = source.sizes.settings
-    assert (settings.num_attention_heads, settings.norm_num_groups) == (4, 16)
-    assert settings.attention_levels == (True, False)
+    assert source.sizes.settings == OTHER_HEADS
     assert not any("motion_from" in note for note in source.notes)
+
+
+def test_the_motion_file_tells_its_sizes(tmp_path: Path) -> None:
+    """AnimateDiff's first modules had 24 positions and none in the middle."""
+    first = OTHER_HEADS.model_copy(update={"motion_max_seq_length": 24, "motion_middle": False})
+    write_unet(tmp_path / "unet", OTHER_HEADS, binary=False)
+    write_animate_diff(tmp_path / "mm_sd_v15_v2.ckpt", make(first), wrapped=False)
+    source = open_source(tmp_path)
+    assert source.sizes.motion
+    assert source.sizes.settings == first
 
 
 def test_the_motion_modules_of_another_size_are_named(tmp_path: Path) -> None:
@@ -261,76 +209,3 @@ def test_files_that_are_not_read_are_told(tmp_path: Path) -> None:
     checkpoints.save_official(make(), tmp_path)
     torch.save({"a": torch.zeros(1)}, tmp_path / "guidance_encoder_mask.pth")
     assert open_source(tmp_path).notes == ["not read: guidance_encoder_mask.pth"]
-
-
-class _Command:
-    """What an attacker puts into a pickle: a call that runs when it is read."""
-
-    def __init__(self, marker: Path) -> None:
-        self.marker = marker
-
-    def __reduce__(self) -> tuple[object, tuple[str, int]]:
-        return os.open, (str(self.marker), os.O_CREAT)
-
-
-@pytest.mark.parametrize("zipped", [True, False])
-@pytest.mark.parametrize(
-    "file", ["champ/reference_unet.pth", "sd-vae-ft-mse/diffusion_pytorch_model.bin",
-             "image_encoder/pytorch_model.bin"],
-)  # fmt: skip
-def test_a_malicious_pickle_is_refused(tree: Path, tmp_path: Path, file: str, zipped: bool) -> None:
-    """A file that runs a command when it is unpickled is refused by name, and nothing is run."""
-    path, marker = tree / file, tmp_path / "it-ran"
-    weights = torch.load(path, weights_only=True)
-    harmful = {**weights, "x": _Command(marker)}
-    torch.save(harmful, path, _use_new_zipfile_serialization=zipped)
-    with pytest.raises(ValueError, match=rf"{path.name} is refused.*open"):
-        import_source(open_source(tree), tmp_path / "out")
-    assert not marker.exists()
-    assert not (tmp_path / "out").exists()
-    torch.load(path, weights_only=False)
-    assert marker.exists()  # it would have run
-
-
-@pytest.mark.parametrize("share", [0.0, 0.01, 0.5, 0.999])
-@pytest.mark.parametrize("zipped", [True, False])
-def test_a_truncated_file_is_named(tmp_path: Path, zipped: bool, share: float) -> None:
-    """However much of a .pth is left, the error names it and says that it is damaged."""
-    checkpoints.save_official(make(), tmp_path)
-    path = tmp_path / "motion_module.pth"
-    weights = torch.load(path, weights_only=True)
-    torch.save(weights, path, _use_new_zipfile_serialization=zipped)
-    whole = path.read_bytes()
-    path.write_bytes(whole[: int(share * len(whole))])
-    with pytest.raises(ValueError, match=r"motion_module\.pth is damaged"):
-        open_source(tmp_path)
-
-
-def test_files_before_pytorch_1_6_are_read(tmp_path: Path) -> None:
-    """The older format cannot be mapped, but is read all the same."""
-    checkpoints.save_official(make(), tmp_path)
-    path = tmp_path / "denoising_unet.pth"
-    weights = torch.load(path, weights_only=True)
-    torch.save(weights, path, _use_new_zipfile_serialization=False)
-    assert_same(read_weights(path), weights)
-    assert open_source(tmp_path).kind == "official release"
-
-
-@pytest.mark.parametrize("content", [[1, 2], {}, {"a": 1, "b": torch.zeros(1)}])
-def test_other_things_than_weights_are_refused(tmp_path: Path, content: object) -> None:
-    """A list, nothing, or numbers among tensors are no weights."""
-    torch.save(content, tmp_path / "x.pth")
-    with pytest.raises(ValueError, match=r"x\.pth holds"):
-        read_weights(tmp_path / "x.pth")
-
-
-def test_position_copies_that_are_missing_are_no_error(tmp_path: Path) -> None:
-    """One copy of the positions is enough: ours has one."""
-    checkpoints.save_official(make(), tmp_path)
-    path = tmp_path / "motion_module.pth"
-    weights = torch.load(path, weights_only=True)
-    once = {n: w for n, w in weights.items() if not n.endswith("attention_blocks.1.pos_encoder.pe")}
-    assert len(once) < len(weights)
-    torch.save(once, path)
-    assert open_source(tmp_path).sizes.motion
-    assert_same(dict(sorted(with_position_copies(once).items())), dict(sorted(weights.items())))
