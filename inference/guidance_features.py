@@ -13,6 +13,9 @@ from dataset.scratch import scratch_folder
 from inference.map_frames import MapFrames
 from training.champ.network import ChampNetwork
 
+ENCODED_AT_ONCE = 4
+"""Frames: at 768 x 768 pixels each takes a tenth of a gigabyte on its way through an encoder."""
+
 
 class GuidanceFeatures:
     """What the guidance encoders make of a clip's maps, by frame.
@@ -24,16 +27,12 @@ class GuidanceFeatures:
     Args:
         network: Whose encoders.
         maps: The clip's.
-        portion: Frames that are read and encoded together.
         host_bytes: What may be kept in memory.
     """
 
-    def __init__(
-        self, network: ChampNetwork, maps: MapFrames, *, portion: int, host_bytes: int
-    ) -> None:
-        self._network, self._maps = network, maps
-        self._portion, self._host_bytes = portion, host_bytes
-        self._known = [False] * -(-maps.frames // portion)
+    def __init__(self, network: ChampNetwork, maps: MapFrames, *, host_bytes: int) -> None:
+        self._network, self._maps, self._host_bytes = network, maps, host_bytes
+        self._known = [False] * -(-maps.frames // ENCODED_AT_ONCE)
         first = self._encode(0)
         self._frame = first[0].shape  # (batch, g, h, w)
         self._dtype = first.dtype
@@ -49,9 +48,9 @@ class GuidanceFeatures:
 
     def of(self, frames: Sequence[int]) -> Float[Tensor, "batch g frames h w"]:
         """The features of some frames, on the network's device."""
-        for part in sorted({at // self._portion for at in frames}):
+        for part in sorted({at // ENCODED_AT_ONCE for at in frames}):
             if not self._known[part]:
-                self._store.write(part * self._portion, self._encode(part))
+                self._store.write(part * ENCODED_AT_ONCE, self._encode(part))
                 self._known[part] = True
         found = torch.stack([self._store.read(at) for at in frames], dim=2)
         return found.to(self._network.device)
@@ -62,8 +61,8 @@ class GuidanceFeatures:
 
     @torch.no_grad()
     def _encode(self, part: int) -> Float[Tensor, "frames batch g h w"]:
-        start = part * self._portion
-        maps = self._maps.read(start, min(start + self._portion, self._maps.frames))
+        start = part * ENCODED_AT_ONCE
+        maps = self._maps.read(start, min(start + ENCODED_AT_ONCE, self._maps.frames))
         unit = maps.to(self._network.device, self._network.dtype)
         unit = unit / 255 if maps.dtype == torch.uint8 else unit
         return self._network.encode_guidance(unit).permute(2, 0, 1, 3, 4).contiguous().cpu()

@@ -51,10 +51,7 @@ def sample(
         ValueError: Shapes that do not fit the network, or an overlap as large as the window.
     """
     source = maps if isinstance(maps, MapFrames) else held_maps(maps)
-    host_bytes = int(settings.memory_gib * 2**30)
-    guidance = GuidanceFeatures(
-        network, source, portion=settings.window_frames, host_bytes=host_bytes
-    )
+    guidance = GuidanceFeatures(network, source, host_bytes=int(settings.memory_gib * 2**30))
     denoiser = GuidedDenoiser(
         network,
         reference_latents,
