@@ -20,7 +20,7 @@ from dataset.storage import Location
 from inference.animation_files import write_animation
 from inference.execution import prepare, running
 from inference.framing import Framing
-from inference.manifest import AnimationRow
+from inference.manifest import AnimationRow, map_folder_of
 from inference.map_folder import known_files
 from inference.map_source import framed_maps
 from inference.progress import SpacedProgress
@@ -121,6 +121,8 @@ class AnimateStage:
 
     def _check_allowed(self, row: AnimationRow) -> None:
         """Neither a clip of a source that was taken down, nor its content under another name."""
+        if not self._denied.reasons:  # nothing to compare with
+            return
         for name in (row.reference, row.reference.rpartition("#")[0], row.motion):
             contents = [file_sha256(path) for path in _files_of(name)]
             self._denied.check(name, Path(name).name, *contents)
@@ -154,6 +156,7 @@ class AnimateStage:
 
 def _files_of(name: str) -> list[Path]:
     """What the content of a reference or motion is: a file, or the maps of a folder."""
-    if os.path.isdir(name):
-        return known_files(Path(name))
+    folder = map_folder_of(name) if name else None
+    if folder is not None:
+        return known_files(folder)
     return [Path(name)] if os.path.isfile(name) else []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import re
 from pathlib import Path
 from typing import Any, Literal
@@ -11,6 +12,7 @@ from typing import Any, Literal
 import pyarrow.parquet as pq
 from pydantic import Field, ValidationError, field_validator
 
+from dataset.denied import source_of_clip
 from dataset.settings import Settings
 
 _ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
@@ -41,6 +43,16 @@ class AnimationRow(Settings):
         if not _ID.fullmatch(value) or value.startswith("."):
             raise ValueError("must be 1 to 128 letters, digits, '.', '_' or '-'")
         return value
+
+
+def map_folder_of(motion: str) -> Path | None:
+    """The folder of ready maps that a motion names; None for a clip or a file.
+
+    A bare clip id is a clip, even where a folder here is called so (as an exported clip's is): with
+    ``./`` before it, it is the folder.
+    """
+    is_clip = os.sep not in motion and source_of_clip(motion) != motion
+    return Path(motion) if not is_clip and os.path.isdir(motion) else None
 
 
 def own_frame(reference: str, motion: str) -> int | None:

@@ -28,8 +28,8 @@ def picture_size(path: Path, kind: str) -> tuple[int, int]:
             side.
     """
     try:
-        with warnings.catch_warnings():  # of sizes: they are judged here
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        with warnings.catch_warnings():  # of sizes, which are judged here, and odd metadata
+            warnings.simplefilter("ignore")
             with Image.open(path, formats=_FORMATS) as picture:
                 width, height = picture.size
     except Image.DecompressionBombError as error:

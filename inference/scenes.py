@@ -17,7 +17,7 @@ from dataset.errors import ItemError
 from dataset.records import BodyTrack
 from dataset.storage import Location
 from inference.framing import Framing, PersonFraming, StretchedFraming
-from inference.manifest import AnimationRow, own_frame
+from inference.manifest import AnimationRow, map_folder_of, own_frame
 from inference.map_folder import open_map_folder
 from inference.map_source import DrawnMaps, MapSource
 from inference.motion import BodyReader, Motion, Reference, skeleton_points
@@ -70,11 +70,10 @@ class SceneMaker:
             ItemError: The reference or the motion cannot be read, shows nobody, or has no such
                 frames; a folder of maps lacks one, or they do not fit the picture.
         """
-        if os.path.isdir(row.motion):
-            return self._of_folder(row)
-        return self._of_bodies(row)
+        folder = map_folder_of(row.motion)
+        return self._of_bodies(row) if folder is None else self._of_folder(row, folder)
 
-    def _of_folder(self, row: AnimationRow) -> Scene:
+    def _of_folder(self, row: AnimationRow, folder: Path) -> Scene:
         """Ready maps, taken as they are: nothing is fitted or aligned."""
         if not os.path.isfile(row.reference):
             raise ItemError(
@@ -82,7 +81,7 @@ class SceneMaker:
                 f"with a folder of maps the reference is a picture file, got {row.reference!r}",
             )
         picture = read_reference(Path(row.reference))
-        maps = open_map_folder(Path(row.motion), self._maps)
+        maps = open_map_folder(folder, self._maps)
         maps = maps.span(_span(row, maps.frames))
         height, width = picture.shape[:2]
         if self._settings.framing == "stretched":

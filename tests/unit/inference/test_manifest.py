@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from inference.manifest import read_animation_manifest
+from inference.manifest import map_folder_of, read_animation_manifest
 
 ROWS = [
     {"animation_id": "a", "reference": "man.jpg", "motion": "clip-1"},
@@ -62,3 +63,15 @@ def test_a_missing_or_foreign_file_is_refused(tmp_path):
     (tmp_path / "m.xlsx").write_text("x")
     with pytest.raises(ValueError, match=r"\.csv, \.jsonl or \.parquet"):
         read_animation_manifest(tmp_path / "m.xlsx")
+
+
+def test_a_clip_is_a_clip_whatever_lies_beside(tmp_path, monkeypatch):
+    """A folder is a motion by its path; a bare clip id never is, even where it was exported to."""
+    for name in ("walk-000000-0050", "walk"):
+        (tmp_path / name).mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert map_folder_of("walk-000000-0050") is None
+    assert map_folder_of("./walk-000000-0050") == Path("walk-000000-0050")
+    assert map_folder_of("walk") == Path("walk")
+    assert map_folder_of("run.mp4") is None
+    assert map_folder_of("x" * 5000) is None

@@ -16,6 +16,7 @@ from dataset.denied import deny
 from dataset.outcomes import read_outcomes
 from dataset.streams import decode_stream
 from dataset.tables import read_row
+from inference.map_folder import open_map_folder
 from pipeline.champ_layout import frame_names, known_boxes
 from pipeline.cli import app
 from pipeline.export import export
@@ -78,6 +79,17 @@ def test_the_official_way_of_reading_sees_every_pixel(dataset: Path, out: Path) 
             for name in (*GUIDANCE, "mask"):
                 expected = np.broadcast_to(drawn[name][index], frame[name].shape)
                 np.testing.assert_array_equal(frame[name], expected)
+
+
+def test_an_exported_clip_can_be_a_motion_again(out: Path) -> None:
+    """`champ animate` reads its maps as they were drawn, three channels each."""
+    drawn = stream_frames()
+    maps = open_map_folder(official_clips(out)[0], GUIDANCE)
+    assert (maps.frames, len(maps.masks)) == (FRAMES, FRAMES)
+    for index, pictures in enumerate(maps.read(range(FRAMES))):
+        for name, picture in zip(GUIDANCE, pictures, strict=True):
+            expected = np.broadcast_to(drawn[name][index], picture[0].shape)
+            np.testing.assert_array_equal(picture[0], expected)
 
 
 def test_the_linter_finds_nothing_in_it(out: Path) -> None:
