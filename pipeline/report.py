@@ -119,7 +119,8 @@ def _animation_video(workspace: Workspace, row: dict[str, Any]) -> str:
     if reference is None:
         with local_file(root / row["video_path"]) as path:
             frames = np.stack(list(read_frames(path)))
-        return video_uri(frames.repeat(4, 1).repeat(4, 2) if row["size"] < 160 else frames, 30.0)
+        small = frames.shape[2] < 160
+        return video_uri(frames.repeat(4, 1).repeat(4, 2) if small else frames, 30.0)
     recipe = render_recipe(workspace.config)
     clip = read_row(root, "guidance", row["motion"], recipe=recipe, columns=["rgb", "fps"])
     return video_uri(animation_strip(root, row, clip, reference), clip["fps"])
