@@ -5,7 +5,8 @@
 FOLDER holds a network in the official checkpoint layout (``config.json``, ``*.pth``, ``vae/``,
 ``image_encoder/``) and ``io.safetensors``: inputs, and the official code's outputs in float32. What
 is printed are the worst absolute errors; ``final_latents`` and ``video`` are those of the whole
-sampler, and left out where the folder has none.
+sampler as ``configs/official.yaml`` sets it, ``plain_final_latents`` those of the plain sampler
+that other tests hold ours against; all three are left out where the folder has no such outputs.
 """
 
 from __future__ import annotations
@@ -19,17 +20,14 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
+from benchmarks.plain_sampler import plain_sample
 from inference.sampler import sample
-from inference.settings import SampleSettings
+from pipeline.config import load_config
 from training.champ.autoencoder import Autoencoder
 from training.champ.checkpoints import load_official
 from training.champ.image_encoder import ImageEncoder
 from training.champ.network import ChampNetwork
-from training.champ.settings import ScheduleSettings
 from training.champ.sizes import read_settings
-
-OFFICIAL_SCHEDULE = ScheduleSettings(beta_schedule="linear")  # the official sampler's slip
-DECODED_AT_ONCE = 8
 
 
 def compare_calls(network: ChampNetwork, given: dict[str, Tensor]) -> dict[str, float]:
@@ -58,27 +56,32 @@ def compare_sampler(
     vae = Autoencoder.load(folder / "vae")
     picture = given["reference_image"].numpy()[None]
     maps = torch.stack([given[f"guidance_frames.{name}"] for name in network.settings.maps])
-    settings = SampleSettings(
-        steps=config["steps"],
-        guidance_scale=config["guidance_scale"],
-        window_frames=config["context_frames"],
-        window_overlap=config["context_overlap"],
-        closed_loop=True,
-        schedule=OFFICIAL_SCHEDULE,
+    settings = load_config("official").animate.sample.model_copy(
+        update={
+            "steps": config["steps"],
+            "guidance_scale": config["guidance_scale"],
+            "window_frames": config["context_frames"],
+            "window_overlap": config["context_overlap"],
+        }
     )
-    latents = sample(
-        network,
-        reference_latents=vae.encode(picture),
-        image_embeds=ImageEncoder.load(folder / "image_encoder").embed(picture),
-        maps=maps.permute(0, 4, 1, 2, 3)[None],
-        settings=settings,
-        noise=given["initial_noise"],
+    reference = vae.encode(picture)
+    token = ImageEncoder.load(folder / "image_encoder").embed(picture)
+    ours, plain = (
+        sampler(
+            network,
+            reference_latents=reference,
+            image_embeds=token,
+            maps=maps.permute(0, 4, 1, 2, 3)[None],
+            settings=settings,
+            noise=given["initial_noise"],
+        )
+        for sampler in (sample, plain_sample)
     )
-    frames = latents[0].transpose(0, 1)
-    video = torch.cat([vae.decode_pixels(part) for part in frames.split(DECODED_AT_ONCE)])
+    video = torch.cat(list(vae.decode_portions(ours[0].transpose(0, 1))))
     return {
-        "final_latents": worst_error(latents, given["final_latents"]),
+        "final_latents": worst_error(ours, given["final_latents"]),
         "video": worst_error(video.transpose(0, 1)[None], given["video"]),
+        "plain_final_latents": worst_error(plain, given["final_latents"]),
     }
 
 

@@ -50,13 +50,15 @@ def test_calls_agree_with_the_official_code(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.skipif(not FIXTURE.is_dir(), reason=f"the referee fixtures are not at {FIXTURE}")
 def test_whole_sampler_agrees_with_the_official_code() -> None:
-    """The sampled latents and the video of the referee network are the official ones.
+    """The sampled latents and the video of the referee network are the official ones, and so are
+    the latents of the plain sampler that other tests hold ours against.
 
     A change of 1e-6 in the noise moves the latents by 1.5e-5; the video is stored as float16.
     """
     errors = compare(FIXTURE)
     assert errors["final_latents"] < 2e-4
-    assert errors["video"] < 1e-3
+    assert errors["plain_final_latents"] < 2e-4
+    assert errors["video"] < 2e-3
 
 
 def write_seeded_release(folder: Path, settings: NetworkSettings) -> None:
