@@ -18,7 +18,7 @@ from dataset.denied import read_denied
 from dataset.fingerprint import file_sha256
 from dataset.storage import Location
 from inference.animation_files import write_animation
-from inference.execution import prepare, running
+from inference.execution import precision_on, prepare, running
 from inference.framing import Framing
 from inference.manifest import AnimationRow, map_folder_of
 from inference.map_folder import known_files
@@ -76,9 +76,10 @@ class AnimateStage:
         self._denied = read_denied(self.root)
         network = load(self.checkpoint, maps=self.settings.maps)
         self._network = prepare(network, self._device, self.settings.execution)
-        self._vae = Autoencoder.load(self.vae).to(self._device)
+        dtype = precision_on(self._device, self.settings.execution.precision)
+        self._vae = Autoencoder.load(self.vae).to(self._device, dtype)
         self._embedder = ImageEncoder.load(self.image_encoder, self.image_encoder_sizes).to(
-            self._device
+            self._device, dtype
         )
         self._scenes = SceneMaker(
             self.settings,
