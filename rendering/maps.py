@@ -146,7 +146,8 @@ def draw_depth(buffers: Buffers) -> UInt8[np.ndarray, "frames height width 1"]:
     ):
         if mask.any():
             extent = (float(z[mask].min()), float(z[mask].max()))
-            encode_depth(z, part, extent, picture[frame, ..., 0])
+            owner = part.astype(np.int32)  # int8: LLVM 22 writes beside the body on AVX-512
+            encode_depth(z, owner, extent, picture[frame, ..., 0])
     return picture
 
 
