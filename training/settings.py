@@ -138,7 +138,7 @@ class TrainSettings(Settings):
         frames=24,
         frame_stride=4,
         reference_gap=0,
-        gradient_checkpointing=True,  # without it a sample of 768 x 768 keeps 87 GiB, with it 10
+        gradient_checkpointing=True,  # else a sample keeps 87 GiB: benchmarks/training_memory.py
     )
     vae: VaeTrainSettings = VaeTrainSettings()
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from tests.unit.training.kept_bytes import KeptBytes
+from benchmarks.kept_bytes import KeptBytes
 from tests.unit.training.small_steps import (
     REFERENCE_TAIL,
     is_trained,
