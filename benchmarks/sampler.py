@@ -125,27 +125,17 @@ def count_flops(network: ChampNetwork, side: int, frames: int) -> dict[str, floa
     latents = torch.empty(1, 4, frames, side, side, device="meta")
     level = torch.zeros((), device="meta")
     token = clip.image_embeds
-    made: dict[str, Any] = {}
-
-    def prepare_once() -> None:
-        made["guidance"] = network.encode_guidance(clip.maps)
-        made["denoiser"] = GuidedDenoiser(
-            network, clip.reference_latents, token, guidance_scale=3.5
-        )
-
-    def our_step() -> None:
-        with made["denoiser"].active():
-            made["denoiser"](latents, level, made["guidance"])
-
-    def plain_step() -> None:
-        features = network.reference_features(clip.reference_latents, token)
-        with plain_attention(network, features), FlopCounterMode(display=False) as counter:
-            plain_guided(network, latents, level, token, made["guidance"], 3.5)
-        made["plain_step"] = counter.get_total_flops() / 1e12
-
-    once, ours = teraflops(prepare_once), teraflops(our_step)
-    plain_step()
-    plain = made["plain_step"]
+    with FlopCounterMode(display=False) as constants:
+        guidance = network.encode_guidance(clip.maps)
+        denoiser = GuidedDenoiser(network, clip.reference_latents, token, guidance_scale=3.5)
+    with denoiser.active(), FlopCounterMode(display=False) as our_step:
+        denoiser(latents, level, guidance)
+    features = network.reference_features(clip.reference_latents, token)
+    with plain_attention(network, features), FlopCounterMode(display=False) as plain_step:
+        plain_guided(network, latents, level, token, guidance, 3.5)
+    once, ours, plain = (
+        counter.get_total_flops() / 1e12 for counter in (constants, our_step, plain_step)
+    )
     return {
         "plain_step_teraflop": round(plain, 3),
         "step_teraflop": round(ours, 3),
@@ -153,13 +143,6 @@ def count_flops(network: ChampNetwork, side: int, frames: int) -> dict[str, floa
         "once_teraflop": round(once, 3),
         "animation_ratio": round((once + STEPS * plain) / (once + STEPS * ours), 4),
     }
-
-
-def teraflops(run: Callable[[], object]) -> float:
-    """What torch's counter counts."""
-    with FlopCounterMode(display=False) as counter:
-        run()
-    return counter.get_total_flops() / 1e12
 
 
 def main() -> None:

@@ -34,7 +34,7 @@ from inference.map_frames import MapFrames
 from inference.sampler import initial_noise, sample
 from inference.settings import SampleSettings
 from pipeline.config import load_config
-from training.champ.autoencoder import Autoencoder
+from training.champ.autoencoder import Autoencoder, pixels_to_frames
 from training.champ.network import ChampNetwork
 from training.champ.settings import VaeSettings
 
@@ -85,7 +85,7 @@ class Films:
 
     def _decoded(self, latents: Tensor) -> Iterator[np.ndarray]:
         for part in self.vae.decode_portions(latents):
-            yield from to_bytes(part)
+            yield from pixels_to_frames(part)
 
     def plain(self, frames: int) -> None:
         maps = maps_of(frames, self.side).float() / 255
@@ -101,15 +101,10 @@ class Films:
         )
         with torch.no_grad():
             pictures = [self.vae.decode_pixels(frame[None]) for frame in latents[0].transpose(0, 1)]
-        self._write(iter(to_bytes(torch.cat(pictures))))
+        self._write(iter(pixels_to_frames(torch.cat(pictures))))
 
     def _write(self, frames: Iterator[np.ndarray]) -> None:
         write_playable(self.folder / "film.mp4", frames, fps=30)
-
-
-def to_bytes(pixels: Tensor) -> np.ndarray:
-    """Pictures in [0, 1] as bytes, colours last."""
-    return pixels.mul(255).round().to(torch.uint8).permute(0, 2, 3, 1).numpy()
 
 
 def slope(frames: list[int], gigabytes: list[float]) -> float:

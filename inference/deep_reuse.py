@@ -34,7 +34,7 @@ class DeepReuse:
         self._place: Hashable = None
         self._fresh = True
         self._told: dict[Hashable, Tensor] = {}
-        self._shapes: dict[tuple[Hashable, str], Any] = {}
+        self._shapes: dict[str, Any] = {}  # all windows and halves have the same
         self._last = f"up_blocks.{len(self._unet.up_blocks) - 2}"
 
     @contextmanager
@@ -59,11 +59,11 @@ class DeepReuse:
             answer = compute()
             if name == self._last:
                 self._told[self._place] = answer.cpu()
-            self._shapes[self._place, name] = _bare(answer)
+            self._shapes[name] = _bare(answer)
             return answer
         if name == self._last:
             return self._told[self._place].to(self._unet.device)
-        return self._shapes[self._place, name]  # nobody reads the values
+        return self._shapes[name]  # nobody reads the values
 
 
 def _bare(answer: Any) -> Any:

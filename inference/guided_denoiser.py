@@ -11,7 +11,6 @@ from torch import Tensor
 
 from inference.deep_reuse import DeepReuse
 from inference.recall import SharedByHalves, answered
-from training.champ.attention import ReferenceConstants
 from training.champ.denoiser import before_attention
 from training.champ.network import ChampNetwork
 
@@ -49,13 +48,15 @@ class GuidedDenoiser:
         self._token = token
         self._shared = SharedByHalves()
         self._reuse = DeepReuse(network, every=reuse_every)
-        self._conditional = network.reference_constants(features, token)
-        self._unconditional = network.reference_constants(None, torch.zeros_like(token))
+        self._halves = [network.reference_constants(features, token)]
+        if guidance_scale != 1:
+            self._halves.append(network.reference_constants(None, torch.zeros_like(token)))
 
     @contextmanager
     def active(self) -> Iterator[None]:
         """Within the block the halves share what precedes the first attention (which is exact)."""
-        stem = before_attention(self.network.denoising_unet) if self.guidance_scale != 1 else {}
+        shares = len(self._halves) > 1
+        stem = before_attention(self.network.denoising_unet) if shares else {}
         with answered("halves", stem, self._shared.decide), self._reuse.active():
             yield
 
@@ -72,16 +73,12 @@ class GuidedDenoiser:
         """The guided prediction in float32; ``step`` and ``window`` tell whose it is."""
         self._shared.forget()
         timesteps = timestep.to(self.network.device).expand(len(latents))
-        halves = []
-        for half, constants in enumerate(self._halves()):
+        predicted = []
+        for half, constants in enumerate(self._halves):
             self._reuse.at(step, (window, half))
-            halves.append(self.network(latents, timesteps, self._token, guidance, constants))
-        if self.guidance_scale == 1:
-            return halves[0].float()
-        conditional, unconditional = (half.float() for half in halves)
+            output = self.network(latents, timesteps, self._token, guidance, constants)
+            predicted.append(output.float())
+        if len(predicted) == 1:
+            return predicted[0]
+        conditional, unconditional = predicted
         return unconditional + self.guidance_scale * (conditional - unconditional)
-
-    def _halves(self) -> list[ReferenceConstants]:
-        if self.guidance_scale == 1:
-            return [self._conditional]
-        return [self._conditional, self._unconditional]

@@ -12,9 +12,7 @@ from jaxtyping import UInt8
 from PIL import Image
 
 from dataset.errors import ItemError
-
-MAX_SIDE = 8192
-"""Pictures with more pixels a side are not decoded."""
+from rendering.lint.pictures import MAX_SIDE
 
 _FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF", "PPM")
 _HEADER_ERRORS = (OSError, ValueError, SyntaxError, struct.error)

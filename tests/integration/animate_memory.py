@@ -11,26 +11,12 @@ import re
 import sys
 from pathlib import Path
 
-from inference.animate import AnimateStage
-from pipeline.config import load_config
+from tests.integration.animate_stages import make_stage
 
 
 def main(folder: Path, frames: int) -> None:
-    overrides = ["animate.framing=stretched", "animate.sample.steps=1"]
-    config = load_config("tiny", overrides)
-    stage = AnimateStage(
-        config.animate,
-        config.render,
-        config.people,
-        root=folder / "dataset",
-        checkpoint=folder / "network",
-        vae=folder / "vae",
-        image_encoder=None,
-        image_encoder_sizes=config.models.image_encoder_sizes,
-        guidance_recipe=None,
-        recipe="test",
-    )
-    stage.load()
+    overrides = ("animate.framing=stretched", "animate.sample.steps=1")
+    stage = make_stage(folder, folder / "dataset", *overrides)
     row = {
         "animation_id": f"of-{frames}",
         "reference": str(folder / "man.png"),

@@ -18,6 +18,7 @@ from dataset.streams import decode_stream
 from dataset.video import probe_video, read_frames, write_playable
 from inference.animate import UNTRAINED_IMAGE_ENCODER, AnimateStage
 from pipeline.config import load_config
+from tests.integration.animate_stages import make_stage
 from training.champ.autoencoder import Autoencoder
 from training.champ.checkpoints import save
 from training.champ.network import ChampNetwork
@@ -48,25 +49,7 @@ def folder(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def stage(folder) -> AnimateStage:
-    return _stage(folder, folder / "dataset")
-
-
-def _stage(folder: Path, root: Path, *overrides: str) -> AnimateStage:
-    config = load_config("tiny", ["animate.sample.steps=2", *overrides])
-    made = AnimateStage(
-        config.animate,
-        config.render,
-        config.people,
-        root=root,
-        checkpoint=folder / "network",
-        vae=folder / "vae",
-        image_encoder=None,
-        image_encoder_sizes=config.models.image_encoder_sizes,
-        guidance_recipe=None,
-        recipe="test",
-    )
-    made.load()
-    return made
+    return make_stage(folder, folder / "dataset")
 
 
 def _row(folder: Path, **change: object) -> dict:
@@ -88,7 +71,7 @@ def test_a_picture_and_a_video_make_an_animation(folder, stage):
 
 def test_a_stretched_animation_has_the_pictures_own_size(folder):
     """The whole picture is shown, larger than bodies are fitted at; nothing is cropped."""
-    stage = _stage(folder, folder / "dataset", "animate.framing=stretched")
+    stage = make_stage(folder, folder / "dataset", "animate.framing=stretched")
     (row,) = stage.process(_row(folder, animation_id="whole", end_frame=2))
     height, width = cv2.imread(str(folder / "man.png")).shape[:2]
     assert max(height, width) > load_config("tiny").render.max_side
@@ -133,7 +116,7 @@ def test_a_row_that_cannot_be_animated_says_why(folder, stage, change, kind):
 def test_what_was_taken_down_is_neither_shown_nor_followed(folder, tmp_path):
     """A clip by its id, a video by its content, whatever the file is called."""
     deny(tmp_path, ["walk", file_sha256(folder / "walk.mp4")])
-    stage = _stage(folder, tmp_path)
+    stage = make_stage(folder, tmp_path)
     stage.load()
     renamed = shutil.copy(folder / "walk.mp4", tmp_path / "another.mp4")
     for change in (

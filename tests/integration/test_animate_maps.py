@@ -25,6 +25,7 @@ from inference.animate import AnimateStage
 from inference.framing import StretchedFraming
 from inference.sampler import sample
 from pipeline.config import load_config
+from tests.integration.animate_stages import make_stage
 from tests.integration.official_example import noise_maps, write_maps, write_picture
 from training.champ.autoencoder import FRAMES_AT_ONCE, Autoencoder
 from training.champ.checkpoints import save
@@ -56,27 +57,9 @@ def folder(tmp_path_factory) -> Path:
     return folder
 
 
-def make(folder: Path, root: Path, *overrides: str) -> AnimateStage:
-    config = load_config("tiny", ["animate.sample.steps=2", *overrides])
-    stage = AnimateStage(
-        config.animate,
-        config.render,
-        config.people,
-        root=root,
-        checkpoint=folder / "network",
-        vae=folder / "vae",
-        image_encoder=None,
-        image_encoder_sizes=config.models.image_encoder_sizes,
-        guidance_recipe=None,
-        recipe="test",
-    )
-    stage.load()
-    return stage
-
-
 @pytest.fixture(scope="module")
 def stage(folder: Path) -> AnimateStage:
-    return make(folder, folder / "dataset", *STRETCHED)
+    return make_stage(folder, folder / "dataset", *STRETCHED)
 
 
 def animate(stage: AnimateStage, folder: Path, name: str, **change: object):
@@ -128,7 +111,9 @@ def _official_map(folder: Path, name: str) -> torch.Tensor:
 
 def test_nothing_that_fits_bodies_is_loaded(folder: Path, tmp_path: Path) -> None:
     """Maps need no detector and no body: the stage works where neither can be had."""
-    stage = make(folder, folder / "dataset", *STRETCHED, f"render.body_model={tmp_path / 'none'}")
+    stage = make_stage(
+        folder, folder / "dataset", *STRETCHED, f"render.body_model={tmp_path / 'none'}"
+    )
     row, _ = animate(stage, folder, "plain")
     assert row["alignment_iou"] is None
 
@@ -145,7 +130,7 @@ def test_the_span_and_the_order_of_maps_are_obeyed(folder: Path, stage) -> None:
 
 def test_a_person_is_cut_out_of_maps_as_large_as_the_picture(folder: Path) -> None:
     """The crop is around all that is drawn; with another size the row says what to do."""
-    stage = make(folder, folder / "dataset")
+    stage = make_stage(folder, folder / "dataset")
     row, frames = animate(stage, folder, "person", reference=str(folder / "as_large.png"))
     x0, y0, side = row["crop"]
     assert (x0 + side / 2, y0 + side / 2) == (MAPS[1] / 2, MAPS[0] / 2)  # noise is everywhere
@@ -157,7 +142,7 @@ def test_a_person_is_cut_out_of_maps_as_large_as_the_picture(folder: Path) -> No
 
 def test_maps_may_be_chosen(folder: Path) -> None:
     """With two of the four maps the checkpoint gives another network, and only those are read."""
-    two = make(folder, folder / "dataset", *STRETCHED, "animate.maps=[normal, depth]")
+    two = make_stage(folder, folder / "dataset", *STRETCHED, "animate.maps=[normal, depth]")
     only = folder / "two"
     write_maps(
         only, {n: m for n, m in noise_maps(FRAMES, *MAPS).items() if n in ("normal", "depth")}
@@ -165,13 +150,15 @@ def test_maps_may_be_chosen(folder: Path) -> None:
     _, of_two = animate(two, folder, "two", motion=str(only))
     _, of_all = animate(two, folder, "all", motion=str(folder / "walk"))
     assert np.array_equal(of_two, of_all)
-    _, with_four = animate(make(folder, folder / "dataset", *STRETCHED), folder, "four")
+    _, with_four = animate(make_stage(folder, folder / "dataset", *STRETCHED), folder, "four")
     assert not np.array_equal(of_two, with_four)
 
 
 def test_the_network_runs_in_the_precision_asked_for(folder: Path, stage) -> None:
     """In bfloat16 the frames are close to those in float32, and not the same."""
-    halved = make(folder, folder / "dataset", *STRETCHED, "animate.execution.precision=bfloat16")
+    halved = make_stage(
+        folder, folder / "dataset", *STRETCHED, "animate.execution.precision=bfloat16"
+    )
     _, rough = animate(halved, folder, "rough")
     _, exact = animate(stage, folder, "exact")
     away = np.abs(rough.astype(int) - exact)
@@ -204,7 +191,7 @@ def test_maps_that_were_taken_down_are_refused(folder: Path, tmp_path: Path) -> 
         deny(root, [name])
         motion = str(clip if name == "jump" else folder / "walk")
         with pytest.raises(ItemError) as refused:
-            animate(make(folder, root, *STRETCHED), folder, "denied", motion=motion)
+            animate(make_stage(folder, root, *STRETCHED), folder, "denied", motion=motion)
         assert (refused.value.kind, refused.value.status) == ("source.denied", "rejected")
 
 
@@ -213,7 +200,7 @@ def test_maps_pass_through_in_portions(folder: Path) -> None:
     frames, window = 60, 8
     write_maps(folder / "long", noise_maps(frames, *MAPS))
     overrides = (*STRETCHED, f"animate.sample.window_frames={window}", "animate.sample.steps=1")
-    stage = make(folder, folder / "dataset", *overrides)
+    stage = make_stage(folder, folder / "dataset", *overrides)
     encoder = next(iter(stage._network.guidance_encoders.values()))
     maps = _Watched(axis=2)
     encoder.register_forward_hook(lambda _, given, __: maps.see(given[0]))

@@ -7,23 +7,12 @@ from functools import cache
 import torch
 from torch import Tensor
 
+from tests.unit.training.small_network import SMALL
 from training.champ.network import ChampNetwork
 from training.champ.settings import NetworkSettings
 
-TINY = NetworkSettings(
-    block_out_channels=(16, 32),
-    attention_levels=(True, False),
-    motion_levels=(True, True),
-    layers_per_block=1,
-    num_attention_heads=2,
-    cross_attention_dim=12,
-    norm_num_groups=4,
-    latent_channels=4,
-    guidance_channels=(4, 8, 16),
-    guidance_num_attention_heads=2,
-    guidance_norm_num_groups=4,
-    motion_num_attention_heads=2,
-    motion_max_seq_length=6,
+TINY = SMALL.model_copy(
+    update={"block_out_channels": (16, 32), "latent_channels": 4, "motion_max_seq_length": 6}
 )
 """Two levels; latents a quarter of the maps' size; windows of six frames at most."""
 

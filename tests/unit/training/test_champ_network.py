@@ -6,25 +6,13 @@ import pytest
 import torch
 from torch import Tensor
 
+from tests.unit.training.small_network import SMALL
 from training.champ.motion import PassThrough, motion_modules
 from training.champ.network import ChampNetwork
 from training.champ.reference import freeze_reference_tail
 from training.champ.settings import NetworkSettings
 
-TINY = NetworkSettings(
-    block_out_channels=(16, 32),
-    attention_levels=(True, True),
-    motion_levels=(True, True),
-    layers_per_block=1,
-    num_attention_heads=2,
-    cross_attention_dim=12,
-    norm_num_groups=4,
-    latent_channels=8,
-    guidance_channels=(4, 8, 16),
-    guidance_num_attention_heads=2,
-    guidance_norm_num_groups=4,
-    motion_num_attention_heads=2,
-)
+TINY = SMALL.model_copy(update={"block_out_channels": (16, 32), "attention_levels": (True, True)})
 
 
 def make(settings: NetworkSettings = TINY, *, motion: bool = True, seed: int = 0) -> ChampNetwork:
